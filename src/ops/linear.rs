@@ -1,0 +1,66 @@
+//! `linear`: a matrix product and a bias, over the last axis.
+//!
+//! `y[.., o] = Σ_i x[.., i] · w[o, i] + b[o]`, with `x` of `[batch, in]` or `[batch, tokens, in]`, `w` of `[out, in]` as PyTorch
+//! stores it, and `b` of `[out]`. The gradient is the matrix calculus of the same formula, by dfdx's `matmul`.
+
+use super::operation::{Mismatch, Operation};
+use super::value::{Tape, Value, take};
+use crate::base::Type;
+use dfdx::prelude::{Axes2, Axis, BroadcastTo, HasShape, PermuteTo, TryMatMul};
+use serde::{Deserialize, Serialize};
+
+/// Inputs: `x`, `w`, and `b` when `bias` is true.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Linear {
+    pub bias: bool,
+}
+
+impl Operation for Linear {
+    const NAME: &'static str = "linear";
+
+    fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
+        let (x, w) = (&inputs[0], &inputs[1]);
+        let [out, width] = w.inner()[..] else {
+            return Err(Mismatch::new(format!("the weight of `linear` is a matrix, not {w}")));
+        };
+        let mut inner = x.inner();
+        if inner.len() > 2 || inner.is_empty() {
+            return Err(Mismatch::new(format!("`linear` takes a vector or a sequence of vectors, and got {}", x.example()))
+                .help("put `global_avg_pool` or `flatten` before it"));
+        }
+        if inner.last() != Some(&width) {
+            return Err(Mismatch::new(format!("`linear` of {width} inputs got {}", x.example())));
+        }
+        *inner.last_mut().expect("rank was checked") = out;
+        Ok(x.with_inner(&inner))
+    }
+
+    fn define<T: Tape>(&self, mut inputs: Vec<Value<T>>) -> Value<T> {
+        let bias = self.bias.then(|| inputs.pop()).flatten().map(Value::r1);
+        let [x, w] = take(inputs);
+        let w = w.r2().permute::<_, Axes2<1, 0>>();
+        match x {
+            Value::R2(x) => {
+                let y = x.matmul(w);
+                let shape = *y.shape();
+                match bias {
+                    Some(b) => (y + b.broadcast_like::<_, Axis<0>>(&shape)).into(),
+                    None => y.into(),
+                }
+            }
+            x => {
+                let y = x.r3().matmul(w);
+                let shape = *y.shape();
+                match bias {
+                    Some(b) => (y + b.broadcast_like::<_, Axes2<0, 1>>(&shape)).into(),
+                    None => y.into(),
+                }
+            }
+        }
+    }
+
+    fn flops(&self, inputs: &[Type], output: &Type) -> u64 {
+        let width = *inputs[0].inner().last().unwrap_or(&1) as u64;
+        output.elements(1) as u64 * (2 * width + u64::from(self.bias))
+    }
+}

@@ -1,0 +1,73 @@
+//! What a node of the graph can do.
+//!
+//! Every op is *defined* once, as an expression on rank-typed dfdx tensors that is generic over the tape: on `NoneTape` it
+//! computes values (frozen parts, serving), on `OwnedTape` it also records its gradient. A definition is short and obviously
+//! right; kernels, where they exist, mean the same. Beside the definition stand the op's signature (the type of its result,
+//! or why its inputs do not fit) and its cost.
+//!
+//! An op is one file and one line in the list at the end of this file.
+
+pub mod operation;
+pub mod value;
+
+pub use operation::{Mismatch, Operation};
+pub use value::{Ids, Tape, Value};
+
+use crate::base::Type;
+use serde::{Deserialize, Serialize};
+
+/// Declares the ops: one line each, `file::Type`.
+macro_rules! ops {
+    ($($module:ident :: $op:ident),* $(,)?) => {
+        $(pub mod $module;)*
+
+        /// Any op, with its attributes.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Op {
+            $($op($module::$op),)*
+        }
+
+        impl Op {
+            /// The name of every op, in the order of the list.
+            pub const NAMES: &'static [&'static str] = &[$($module::$op::NAME),*];
+
+            pub fn name(&self) -> &'static str {
+                match self { $(Op::$op(_) => $module::$op::NAME,)* }
+            }
+
+            /// The type of the result, or why the inputs do not fit.
+            pub fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
+                match self { $(Op::$op(op) => op.signature(inputs),)* }
+            }
+
+            /// Floating-point operations for a batch of one.
+            pub fn flops(&self, inputs: &[Type], output: &Type) -> u64 {
+                match self { $(Op::$op(op) => op.flops(inputs, output),)* }
+            }
+
+            /// Computes the op by its definition, recording its gradient when the tape is an `OwnedTape`.
+            ///
+            /// `output` is the type that [`Op::signature`] gave. A batch of no examples gives zeros and records nothing,
+            /// since dfdx's own ops may panic on empty tensors.
+            pub fn define<T: Tape>(&self, inputs: Vec<Value<T>>, output: &Type, batch: usize) -> Value<T> {
+                if batch == 0 {
+                    return Value::zeros(&output.at(0));
+                }
+                match self { $(Op::$op(op) => op.define(inputs),)* }
+            }
+        }
+
+        $(impl From<$module::$op> for Op {
+            fn from(op: $module::$op) -> Self {
+                Op::$op(op)
+            }
+        })*
+    };
+}
+
+ops! {
+    linear::Linear,
+    relu::Relu,
+    mse::Mse,
+}

@@ -1,0 +1,25 @@
+//! `relu`: `max(x, 0)`, whose gradient at 0 is 0. A NaN stays a NaN.
+
+use super::operation::{Mismatch, Operation, arity};
+use super::value::{Tape, Value, take};
+use crate::base::Type;
+use crate::each_rank;
+use serde::{Deserialize, Serialize};
+
+/// Inputs: `x` of any shape.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Relu {}
+
+impl Operation for Relu {
+    const NAME: &'static str = "relu";
+
+    fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
+        let [x] = arity(Self::NAME, inputs)?;
+        Ok(x)
+    }
+
+    fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {
+        let [x] = take(inputs);
+        each_rank!(x, |t| t.relu())
+    }
+}
