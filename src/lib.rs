@@ -7,3 +7,7 @@ pub mod base;
 pub mod syntax;
 
 pub mod ops;
+
+pub mod parts;
+
+pub mod report;

@@ -1,0 +1,8 @@
+//! What a spec can name, one kind a folder, one part a file, one list a kind.
+//!
+//! A part describes itself by a [`Signature`](crate::base::signature::Signature), which the checker, did-you-mean, `mtlc explain`
+//! and the language reference read. A call that was checked against its signature comes in; what the part does comes out.
+
+pub mod metrics;
+pub mod optimizers;
+pub mod schedules;
