@@ -17,3 +17,5 @@ pub mod parts;
 pub mod model;
 
 pub mod lower;
+
+pub mod report;
