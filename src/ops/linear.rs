@@ -3,7 +3,7 @@
 //! `y[.., o] = Σ_i x[.., i] · w[o, i] + b[o]`, with `x` of `[batch, in]` or `[batch, tokens, in]`, `w` of `[out, in]` as PyTorch
 //! stores it, and `b` of `[out]`. The gradient is the matrix calculus of the same formula, by dfdx's `matmul`.
 
-use super::operation::{Mismatch, Operation};
+use super::operation::{Mismatch, Operation, count, number, parameter, require};
 use super::value::{Tape, Value, take};
 use crate::base::Type;
 use dfdx::prelude::{Axes2, Axis, BroadcastTo, HasShape, PermuteTo, TryMatMul};
@@ -19,17 +19,22 @@ impl Operation for Linear {
     const NAME: &'static str = "linear";
 
     fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
+        let wanted = 2 + usize::from(self.bias);
+        require(inputs.len() == wanted, || format!("`linear` takes {}, and got {}", count(wanted, "input"), inputs.len()))?;
         let (x, w) = (&inputs[0], &inputs[1]);
-        let [out, width] = w.inner()[..] else {
-            return Err(Mismatch::new(format!("the weight of `linear` is a matrix, not {w}")));
-        };
+        number(Self::NAME, x)?;
         let mut inner = x.inner();
-        if inner.len() > 2 || inner.is_empty() {
+        if !x.is_batched() || inner.len() > 2 || inner.is_empty() {
             return Err(Mismatch::new(format!("`linear` takes a vector or a sequence of vectors, and got {}", x.example()))
                 .help("put `global_avg_pool` or `flatten` before it"));
         }
-        if inner.last() != Some(&width) {
-            return Err(Mismatch::new(format!("`linear` of {width} inputs got {}", x.example())));
+        let [out, width] = w.inner()[..] else {
+            return Err(Mismatch::new(format!("the weight of `linear` is a matrix, not {w}")));
+        };
+        parameter(Self::NAME, "weight", w, &[out, width])?;
+        require(inner.last() == Some(&width), || format!("`linear` of {width} inputs got {}", x.example()))?;
+        if self.bias {
+            parameter(Self::NAME, "bias", &inputs[2], &[out])?;
         }
         *inner.last_mut().expect("rank was checked") = out;
         Ok(x.with_inner(&inner))

@@ -8,7 +8,11 @@
 //! An op is one file and one line in the list at the end of this file.
 
 pub mod operation;
+pub mod presence;
+pub mod pullback;
+pub mod sound;
 pub mod value;
+pub mod window;
 
 pub use operation::{Mismatch, Operation};
 pub use value::{Ids, Tape, Value};
@@ -36,9 +40,12 @@ macro_rules! ops {
                 match self { $(Op::$op(_) => $module::$op::NAME,)* }
             }
 
-            /// The type of the result, or why the inputs do not fit.
+            /// The type of the result, or why the inputs do not fit. Whatever this accepts, [`Op::define`] computes.
             pub fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
-                match self { $(Op::$op(op) => op.signature(inputs),)* }
+                operation::well_formed(self.name(), inputs)?;
+                let output = match self { $(Op::$op(op) => op.signature(inputs),)* }?;
+                operation::well_formed(self.name(), std::slice::from_ref(&output))?;
+                Ok(output)
             }
 
             /// Floating-point operations for a batch of one.
@@ -49,12 +56,13 @@ macro_rules! ops {
             /// Computes the op by its definition, recording its gradient when the tape is an `OwnedTape`.
             ///
             /// `output` is the type that [`Op::signature`] gave. A batch of no examples gives zeros and records nothing,
-            /// since dfdx's own ops may panic on empty tensors.
+            /// since dfdx's own ops may panic on empty tensors. The result is contiguous and has an identity of its own.
             pub fn define<T: Tape>(&self, inputs: Vec<Value<T>>, output: &Type, batch: usize) -> Value<T> {
                 if batch == 0 {
                     return Value::zeros(&output.at(0));
                 }
-                match self { $(Op::$op(op) => op.define(inputs),)* }
+                let value = match self { $(Op::$op(op) => op.define(inputs),)* };
+                value.contiguous()
             }
         }
 
@@ -68,6 +76,22 @@ macro_rules! ops {
 
 ops! {
     linear::Linear,
+    conv2d::Conv2d,
+    conv_transpose2d::ConvTranspose2d,
+    max_pool2d::MaxPool2d,
+    avg_pool2d::AvgPool2d,
+    adaptive_avg_pool2d::AdaptiveAvgPool2d,
+    global_avg_pool::GlobalAvgPool,
+    channel_mean::ChannelMean,
+    channel_var::ChannelVar,
+    batch_norm::BatchNorm,
+    dropout::Dropout,
     relu::Relu,
+    add::Add,
+    mul::Mul,
+    flatten::Flatten,
+    weighted_sum::WeightedSum,
+    cross_entropy::CrossEntropy,
     mse::Mse,
+    huber::Huber,
 }

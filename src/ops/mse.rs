@@ -1,12 +1,13 @@
-//! `mse`: mean squared error over the rows whose label is present.
+//! `mse`: mean squared error.
 //!
-//! `L = Σ_i p_i Σ_e (x_ie − y_ie)² / (E · Σ_i p_i)`, with prediction `x` and target `y` of `[batch, …]` (E elements a row) and
-//! presence `p` of `[batch]`, 1 where the label is there and 0 where it is missing. With no label present the loss is 0.
-//! Agrees with `torch.nn.functional.mse_loss` on the present rows.
+//! `L = Σ (x − y)² / N` over the `N` elements of the rows whose label is present, with prediction `x` and target `y` of
+//! `[batch, …]`; see [`presence`](super::presence). Agrees with `torch.nn.functional.mse_loss` on the present rows.
 
 use super::operation::{Mismatch, Operation};
+use super::presence::{over_present, regression};
 use super::value::{Tape, Value};
 use crate::base::Type;
+use dfdx::prelude::MeanTo;
 use serde::{Deserialize, Serialize};
 
 /// Inputs: prediction, target, presence.
@@ -16,12 +17,15 @@ pub struct Mse {}
 impl Operation for Mse {
     const NAME: &'static str = "mse";
 
-    fn signature(&self, _inputs: &[Type]) -> Result<Type, Mismatch> {
-        Ok(Type::scalar())
+    fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
+        regression(Self::NAME, inputs)
     }
 
     fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {
-        let _ = inputs;
-        Value::zeros(&[])
+        over_present(inputs, |x, y| (x - y).square().mean())
+    }
+
+    fn flops(&self, inputs: &[Type], _output: &Type) -> u64 {
+        3 * inputs[0].elements(1) as u64
     }
 }

@@ -1,7 +1,10 @@
-//! What an op must say about itself.
+//! What an op must say about itself, and the checks that signatures share.
+//!
+//! A signature is called before anything runs, with types that may be wrong in any way. What it accepts, the definition
+//! computes without a panic; so it checks number, element type, rank and every size, in words that name the op.
 
 use super::value::{Tape, Value};
-use crate::base::Type;
+use crate::base::{DType, Dim, Type};
 
 /// Why an op cannot take its inputs. The caller adds the place and the chain of shapes that led there.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,8 +32,9 @@ pub trait Operation: Clone + PartialEq {
     /// The type of the result for these input types. Called before anything runs, with the batch still symbolic.
     fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch>;
 
-    /// The meaning of the op. Inputs have the number and types that [`Operation::signature`] accepted, and at least one
-    /// example.
+    /// The meaning of the op. Inputs have the number and types that [`Operation::signature`] accepted, at least one example,
+    /// contiguous storage, distinct identities and empty tapes. The result has an identity of its own: dfdx's reshapes and
+    /// permutations share theirs with their operand, so an op that only moves numbers uses `sound::index_select`.
     fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T>;
 
     /// Floating-point operations for a batch of one; by default one per element of the result.
@@ -39,10 +43,86 @@ pub trait Operation: Clone + PartialEq {
     }
 }
 
-/// Fails unless `inputs` has `N` entries: the graph builder was called wrongly, not the user.
+/// The inputs, when there are `N` of them.
 pub fn arity<const N: usize>(name: &str, inputs: &[Type]) -> Result<[Type; N], Mismatch> {
     inputs
         .to_vec()
         .try_into()
-        .map_err(|_| Mismatch::new(format!("`{name}` takes {N} inputs, and got {}", inputs.len())))
+        .map_err(|_| Mismatch::new(format!("`{name}` takes {}, and got {}", count(N, "input"), inputs.len())))
+}
+
+/// The inputs, when there are `N` of them and all are f32.
+pub fn numbers<const N: usize>(name: &str, inputs: &[Type]) -> Result<[Type; N], Mismatch> {
+    let inputs = arity(name, inputs)?;
+    inputs.iter().try_for_each(|input| number(name, input))?;
+    Ok(inputs)
+}
+
+/// Fails unless the type is f32.
+pub fn number(name: &str, x: &Type) -> Result<(), Mismatch> {
+    require(x.dtype == DType::F32, || format!("`{name}` takes numbers, and got indices, {}", x.example()))
+        .map_err(|m| m.help("put `embedding` before it to turn indices into vectors"))
+}
+
+/// Fails unless the type is i64 and has a batch axis.
+pub fn indices(name: &str, x: &Type) -> Result<(), Mismatch> {
+    require(x.dtype == DType::I64 && x.is_batched(), || format!("`{name}` takes indices, and got {}", x.example()))
+}
+
+/// The sizes behind the batch axis, when there are `N`: `what` says what such a value is.
+pub fn batched<const N: usize>(name: &str, what: &str, x: &Type) -> Result<[usize; N], Mismatch> {
+    number(name, x)?;
+    let inner = x.inner();
+    match (x.is_batched(), <[usize; N]>::try_from(inner)) {
+        (true, Ok(inner)) => Ok(inner),
+        (false, _) => {
+            Err(Mismatch::new(format!("`{name}` takes {what} of every example, and got the fixed value {x}")))
+        }
+        (true, Err(_)) => Err(Mismatch::new(format!("`{name}` takes {what}, and got {}", x.example()))),
+    }
+}
+
+/// Channels, height and width of an image.
+pub fn image(name: &str, x: &Type) -> Result<[usize; 3], Mismatch> {
+    batched(name, "an image, f32[channels, height, width]", x).map_err(|m| match (m.help.is_some(), x.inner().len()) {
+        (false, 1) => m.help("put it before `flatten` or `global_avg_pool`"),
+        _ => m,
+    })
+}
+
+/// Fails unless the fixed value `got`, called `role`, has these sizes.
+pub fn parameter(name: &str, role: &str, got: &Type, dims: &[usize]) -> Result<(), Mismatch> {
+    let want = Type::fixed(DType::F32, dims);
+    require(*got == want, || format!("the {role} of `{name}` is {want} here, and got {got}"))
+}
+
+/// Fails unless `got`, called `role`, is of type `want`.
+pub fn same(name: &str, role: &str, got: &Type, want: &Type) -> Result<(), Mismatch> {
+    require(got == want, || format!("the {role} of `{name}` is {want} here, and got {got}"))
+}
+
+/// Fails with the message unless `condition` holds.
+pub fn require(condition: bool, message: impl FnOnce() -> String) -> Result<(), Mismatch> {
+    if condition { Ok(()) } else { Err(Mismatch::new(message())) }
+}
+
+/// Fails unless the attribute is finite and `condition` holds of it: `must` says so in words.
+pub fn attribute(name: &str, attribute: &str, value: f64, must: &str, condition: bool) -> Result<(), Mismatch> {
+    require(value.is_finite() && condition, || format!("`{attribute}` of `{name}` is {must}, not {value}"))
+}
+
+/// `1 input`, `2 inputs`.
+pub fn count(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
+/// What holds of every input of every op: at most four axes, sizes of at least one, and the batch only in front.
+pub fn well_formed(name: &str, types: &[Type]) -> Result<(), Mismatch> {
+    types.iter().try_for_each(|t| {
+        require(t.rank() <= 4, || format!("`{name}` would have the value {t}; values have at most 4 axes"))?;
+        require(!t.dims.contains(&Dim::Size(0)), || format!("`{name}` would have the empty value {t}"))?;
+        require(!t.dims.iter().skip(1).any(|d| *d == Dim::Batch), || {
+            format!("the batch is the first axis only, and `{name}` would have {t}")
+        })
+    })
 }

@@ -1,6 +1,7 @@
 //! `relu`: `max(x, 0)`, whose gradient at 0 is 0. A NaN stays a NaN.
 
-use super::operation::{Mismatch, Operation, arity};
+use super::operation::{Mismatch, Operation, numbers};
+use super::sound::unary;
 use super::value::{Tape, Value, take};
 use crate::base::Type;
 use crate::each_rank;
@@ -14,12 +15,12 @@ impl Operation for Relu {
     const NAME: &'static str = "relu";
 
     fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
-        let [x] = arity(Self::NAME, inputs)?;
+        let [x] = numbers(Self::NAME, inputs)?;
         Ok(x)
     }
 
     fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {
         let [x] = take(inputs);
-        each_rank!(x, |t| t.relu())
+        each_rank!(x, |t| unary(t, |x| if x <= 0.0 { 0.0 } else { x }, |x| if x <= 0.0 { 0.0 } else { 1.0 }))
     }
 }

@@ -3,7 +3,7 @@
 //! All dimensions are run-time sizes, so one definition serves every shape, and `T` says whether a gradient is recorded:
 //! `NoneTape` or `OwnedTape`. Nothing here, or in the definitions, is `unsafe`.
 
-use dfdx::prelude::{Cpu, HasShape, NoneTape, OwnedTape, PutTape, SplitTape, Tensor, TensorFromVec, ZerosTensor};
+use dfdx::prelude::{Cpu, HasShape, NoneTape, OwnedTape, PutTape, ReshapeTo, Shape, SplitTape, Tensor, TensorFromVec};
 use std::sync::Arc;
 
 /// A tape: `NoneTape` where a part is frozen or served, `OwnedTape` where it is trained.
@@ -95,11 +95,7 @@ impl<T: Tape> Value<T> {
     }
 
     pub fn zeros(dims: &[usize]) -> Self {
-        let cpu = Cpu::default();
-        match *dims {
-            [] => Value::R0(cpu.zeros_like(&()).put_tape(T::default())),
-            _ => Value::from_vec(vec![0.0; dims.iter().product()], dims),
-        }
+        Value::from_vec(vec![0.0; dims.iter().product()], dims)
     }
 
     /// The concrete shape.
@@ -135,6 +131,50 @@ impl<T: Tape> Value<T> {
         }
     }
 
+    /// All numbers in one axis. Like every reshaping of a contiguous tensor in dfdx, this is the same tensor under another
+    /// shape: it keeps its identity, and gradients flow to it.
+    pub fn flat(self) -> T1<T> {
+        let n = self.dims().iter().product();
+        reshape(self, &(n,))
+    }
+
+    /// One row per entry of the first axis, everything behind it in the row. A scalar is one row of one.
+    pub fn rows(self) -> T2<T> {
+        let dims = self.dims();
+        reshape(self, &(dims.first().copied().unwrap_or(1), dims.iter().skip(1).product()))
+    }
+
+    /// The axes before `axis`, `axis` itself, and the axes behind it.
+    pub fn around(self, axis: usize) -> T3<T> {
+        let dims = self.dims();
+        reshape(self, &(dims[..axis].iter().product(), dims[axis], dims[axis + 1..].iter().product()))
+    }
+
+    /// The same numbers, row-major, in the shape `dims`.
+    pub fn shaped<S: Shape>(t: Tensor<S, f32, Cpu, T>, dims: &[usize]) -> Self {
+        match *dims {
+            [] => Value::R0(t.reshape_like(&())),
+            [a] => Value::R1(t.reshape_like(&(a,))),
+            [a, b] => Value::R2(t.reshape_like(&(a, b))),
+            [a, b, c] => Value::R3(t.reshape_like(&(a, b, c))),
+            [a, b, c, d] => Value::R4(t.reshape_like(&(a, b, c, d))),
+            _ => panic!("bug: rank {} passed the verifier", dims.len()),
+        }
+    }
+
+    /// The same value with its numbers in row-major order in memory.
+    pub fn contiguous(self) -> Self {
+        match self {
+            Value::Ids(ids) => Value::Ids(ids),
+            numbers => each_rank!(numbers, |t| t.contiguous()),
+        }
+    }
+
+    /// A copy with an identity of its own and no history: data, through which no gradient flows.
+    pub fn constant(&self) -> Value {
+        Value::from_vec(self.to_vec(), &self.dims())
+    }
+
     /// The value apart from its tape. The tensor keeps its identity, so gradients still find it.
     pub fn split(self) -> (Value, T) {
         match self {
@@ -160,7 +200,18 @@ impl<T: Tape> Value<T> {
     }
 }
 
-fn split<S: dfdx::prelude::Shape, T: Tape>(t: Tensor<S, f32, Cpu, T>) -> (Value, T)
+fn reshape<S: Shape, T: Tape>(value: Value<T>, shape: &S) -> Tensor<S, f32, Cpu, T> {
+    match value {
+        Value::R0(t) => t.reshape_like(shape),
+        Value::R1(t) => t.reshape_like(shape),
+        Value::R2(t) => t.reshape_like(shape),
+        Value::R3(t) => t.reshape_like(shape),
+        Value::R4(t) => t.reshape_like(shape),
+        Value::Ids(_) => panic!("bug: indices where numbers were verified"),
+    }
+}
+
+fn split<S: Shape, T: Tape>(t: Tensor<S, f32, Cpu, T>) -> (Value, T)
 where
     Value: From<Tensor<S, f32, Cpu>>,
 {

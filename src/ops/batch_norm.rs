@@ -1,0 +1,47 @@
+//! `batch_norm`: each channel shifted and scaled by given statistics.
+//!
+//! `y[n, c, l] = (x[n, c, l] − m[c]) · γ[c] / √(v[c] + ε) + β[c]`, for `x` of `[batch, C]`, `[batch, C, L]` or `[batch, C, H, W]`.
+//! In training, `m` and `v` come from `channel_mean` and `channel_var`, and the gradient flows on through them, which together
+//! is the batch norm of Ioffe and Szegedy 2015; when frozen or evaluated they are the running statistics.
+
+use super::channel_mean::{by_channel, channels};
+use super::operation::{Mismatch, Operation, attribute, numbers, parameter};
+use super::value::{T1, Tape, Value, take};
+use crate::base::Type;
+use dfdx::prelude::{Axes2, BroadcastTo, HasShape};
+use serde::{Deserialize, Serialize};
+
+/// Inputs: `x`, `mean`, `var`, `gamma`, `beta`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BatchNorm {
+    pub epsilon: f64,
+}
+
+impl Operation for BatchNorm {
+    const NAME: &'static str = "batch_norm";
+
+    fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
+        let [x, others @ ..] = numbers::<5>(Self::NAME, inputs)?;
+        let c = channels(Self::NAME, &x)?;
+        for (role, other) in ["mean", "variance", "gamma", "beta"].into_iter().zip(&others) {
+            parameter(Self::NAME, role, other, &[c])?;
+        }
+        attribute(Self::NAME, "epsilon", self.epsilon, "above 0", self.epsilon > 0.0)?;
+        Ok(x)
+    }
+
+    fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {
+        let dims = inputs[0].dims();
+        let [x, m, v, gamma, beta] = take(inputs);
+        let x = by_channel(x);
+        let shape = *x.shape();
+        let scale: T1<T> = gamma.r1() / (v.r1() + self.epsilon as f32).sqrt();
+        let centred = x - m.r1().broadcast_like::<_, Axes2<0, 2>>(&shape);
+        let y = centred * scale.broadcast_like::<_, Axes2<0, 2>>(&shape);
+        Value::shaped(y + beta.r1().broadcast_like::<_, Axes2<0, 2>>(&shape), &dims)
+    }
+
+    fn flops(&self, inputs: &[Type], _output: &Type) -> u64 {
+        2 * inputs[0].elements(1) as u64
+    }
+}

@@ -1,0 +1,135 @@
+//! What losses share: they count only what has a label.
+//!
+//! A loss takes a prediction, a target, and a presence of `[batch]` that is 0 where an example has no label. Rows without a
+//! label are taken out before anything is computed, so whatever stands in them, NaN included, has no effect; the mean is
+//! over what is left. When nothing is left the loss is 0 and has no gradient. Targets and presence are data: no gradient
+//! flows to them.
+
+use super::operation::{Mismatch, arity, number, require, same};
+use super::sound::{index_select, pick};
+use super::value::{T0, T1, T2, Tape, Value, take};
+use crate::base::{DType, Type};
+use dfdx::prelude::{Axes4, HasShape, PermuteTo, ReshapeTo};
+
+/// The signature of a loss whose target has the type of its prediction.
+pub fn regression(name: &str, inputs: &[Type]) -> Result<Type, Mismatch> {
+    let [prediction, target, presence] = arity(name, inputs)?;
+    number(name, &prediction)?;
+    require(prediction.is_batched(), || {
+        format!("`{name}` takes the prediction of every example, and got {prediction}")
+    })?;
+    require(target == prediction, || {
+        format!(
+            "`{name}` compares values of one type, and got {} with the target {}",
+            prediction.example(),
+            target.example()
+        )
+    })
+    .map_err(|m| match target.dtype {
+        DType::I64 => m.help("a class has the loss `cross_entropy`"),
+        DType::F32 => m.help(format!("let the head end in `linear({})`", target.elements(1))),
+    })?;
+    check_presence(name, &presence)
+}
+
+/// The signature of a loss over classes.
+pub fn classification(name: &str, inputs: &[Type]) -> Result<(usize, Type), Mismatch> {
+    let [prediction, target, presence] = arity(name, inputs)?;
+    number(name, &prediction)?;
+    let inner = prediction.inner();
+    let shape = match (prediction.is_batched(), &inner[..]) {
+        (true, &[classes]) => Some((classes, vec![])),
+        (true, &[tokens, classes]) => Some((classes, vec![tokens])),
+        (true, &[classes, h, w]) => Some((classes, vec![h, w])),
+        _ => None,
+    };
+    let Some((classes, places)) = shape else {
+        return Err(Mismatch::new(format!(
+            "`{name}` takes f32[classes], f32[tokens, classes] or f32[classes, height, width], and got {}",
+            prediction.example()
+        )));
+    };
+    require(target.dtype == DType::I64, || format!("the target of `{name}` is a class, and got {}", target.example()))
+        .map_err(|m| m.help("a number has a loss such as `mse` or `huber`"))?;
+    let want = Type::batched(DType::I64, &places);
+    require(target == want, || {
+        format!(
+            "`{name}` of {} takes the target {}, and got {}",
+            prediction.example(),
+            want.example(),
+            target.example()
+        )
+    })?;
+    Ok((classes, check_presence(name, &presence)?))
+}
+
+fn check_presence(name: &str, presence: &Type) -> Result<Type, Mismatch> {
+    same(name, "presence", presence, &Type::batched(DType::F32, &[]))?;
+    Ok(Type::scalar())
+}
+
+/// The loss when nothing counts.
+pub fn nothing<T: Tape>() -> Value<T> {
+    Value::zeros(&[])
+}
+
+/// The rows of prediction and target whose label is present, as `[rows, elements]`, when there are any.
+pub fn present<T: Tape>(inputs: Vec<Value<T>>) -> Option<(T2<T>, T2)> {
+    let [prediction, target, presence] = take(inputs);
+    let rows = labelled(&presence);
+    if rows.is_empty() {
+        return None;
+    }
+    let target = target.constant().rows();
+    Some((choose(prediction.rows(), rows.clone()), choose(target, rows)))
+}
+
+/// The loss of the present rows, given as prediction and target of `[rows, elements]`.
+pub fn over_present<T: Tape>(inputs: Vec<Value<T>>, loss: impl FnOnce(T2<T>, T2) -> T0<T>) -> Value<T> {
+    present(inputs).map_or_else(nothing, |(prediction, target)| loss(prediction, target).into())
+}
+
+/// Scores of `[elements, classes]` and the class of each element, for the elements that count: in a present row, with an
+/// index that is neither negative, nor `ignore`, nor beyond the classes.
+pub fn classified<T: Tape>(inputs: Vec<Value<T>>, ignore: Option<i64>) -> Option<(T2<T>, Vec<usize>)> {
+    let [prediction, target, presence] = take(inputs);
+    let scores = match prediction {
+        Value::R2(scores) => scores,
+        Value::R3(scores) => {
+            let &(batch, tokens, classes) = scores.shape();
+            scores.reshape_like(&(batch * tokens, classes))
+        }
+        scores => {
+            let scores = scores.r4();
+            let &(batch, classes, h, w) = scores.shape();
+            scores.permute::<_, Axes4<0, 2, 3, 1>>().reshape_like(&(batch * h * w, classes))
+        }
+    };
+    let classes = scores.shape().1;
+    let target = target.ids();
+    let places = target.data.len() / target.dims[0];
+    let counts = |id: i64| Some(id) != ignore && usize::try_from(id).is_ok_and(|id| id < classes);
+    let elements: Vec<usize> = labelled(&presence)
+        .into_iter()
+        .flat_map(|row| row * places..(row + 1) * places)
+        .filter(|&element| counts(target.data[element]))
+        .collect();
+    let ids: Vec<usize> = elements.iter().map(|&element| target.data[element] as usize).collect();
+    (!elements.is_empty()).then(|| (choose(scores, elements), ids))
+}
+
+/// `y[i] = x[i, ids[i]]`.
+pub fn at_class<T: Tape>(x: T2<T>, ids: &[usize]) -> T1<T> {
+    let classes = x.shape().1;
+    let index = ids.iter().enumerate().map(|(row, id)| row * classes + id).collect();
+    pick(Value::R2(x).flat(), index)
+}
+
+fn labelled<T: Tape>(presence: &Value<T>) -> Vec<usize> {
+    presence.to_vec().iter().enumerate().filter(|(_, p)| **p != 0.0).map(|(row, _)| row).collect()
+}
+
+fn choose<T: Tape>(x: T2<T>, rows: Vec<usize>) -> T2<T> {
+    let (n, kept) = (x.shape().1, rows.len());
+    index_select(Value::R2(x).around(0), rows, 0.0).reshape_like(&(kept, n))
+}
