@@ -18,4 +18,10 @@ pub mod model;
 
 pub mod lower;
 
+pub mod passes;
+
+pub mod plan;
+
+pub mod engine;
+
 pub mod report;

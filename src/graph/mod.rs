@@ -16,7 +16,7 @@ mod print;
 mod verify;
 
 pub use builder::Builder;
-pub use print::print;
+pub use print::{attributes, print};
 pub use verify::verify;
 
 use crate::base::Type;

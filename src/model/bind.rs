@@ -4,10 +4,10 @@
 //! to a parameter, checks its kind and fills in defaults. What is wrong goes to the binder's diagnostics.
 
 use super::catalog::catalog;
-use crate::base::signature::{Arg, Args, Call, Default, Kind, PartKind, Signature, Value};
+use crate::base::signature::{Arg, Args, Call, Default as DefaultValue, Kind, PartKind, Signature, Value};
 use crate::base::{Diagnostic, Diagnostics, Span};
 use crate::syntax::ast::{Argument, BinaryOp, Expr, ExprKind, Stage, Suffix};
-use crate::syntax::parse_expression;
+use crate::syntax::parser::parse_expression;
 use std::collections::BTreeMap;
 
 /// The parameters of the block around, with their values.
@@ -123,16 +123,19 @@ impl Binder {
             }
         }
         let failed = self.diagnostics.0.len() > errors;
-        for param in signature.params.iter().filter(|p| !failed && !args.0.contains_key(p.name)) {
+        for param in signature.params {
+            if failed || args.has(param.name) {
+                continue;
+            }
             match param.default {
-                Default::Absent => {}
-                Default::Required => {
+                DefaultValue::Absent => {}
+                DefaultValue::Required => {
                     let message = format!("`{}` needs `{}`", signature.name, param.name);
                     let help = format!("`{}`: {}, {}", param.name, param.doc, param.kind.describe());
                     self.report(Diagnostic::error(message).at(span).help(help));
                 }
-                Default::Is(text) => {
-                    let value = self.default(param.kind, text, signature, param.name);
+                DefaultValue::Is(text) => {
+                    let value = self.default_value(param.kind, text, signature, param.name);
                     args.0.insert(param.name, Arg { value, span });
                 }
             }
@@ -143,7 +146,7 @@ impl Binder {
     }
 
     /// The value of a default, which is part of our own tables.
-    fn default(&mut self, kind: Kind, text: &'static str, signature: &Signature, param: &'static str) -> Value {
+    fn default_value(&mut self, kind: Kind, text: &'static str, signature: &Signature, param: &'static str) -> Value {
         let bug = |what: String| -> ! { panic!("bug: the default `{text}` of `{}`: `{param}` {what}", signature.name) };
         let expr = parse_expression(text).unwrap_or_else(|e| bug(e.render(None, false)));
         let mut binder = Binder::default();

@@ -273,8 +273,8 @@ impl<'a, 'b> Expander<'a, 'b> {
                 wrong = true;
             }
         }
-        for param in block.params.iter().filter(|_| !wrong) {
-            if inner.contains_key(&param.name.text) {
+        for param in block.params {
+            if wrong || inner.contains_key(&param.name.text) {
                 continue;
             }
             let Some(default) = &param.default else {

@@ -3,7 +3,7 @@
 use crate::base::{Diagnostic, Result, Span};
 use crate::syntax::ast::{Argument, DeclarationKind, ExprKind, File, Name, Setting};
 use crate::syntax::ast::{Declaration, Expr};
-use crate::syntax::parse_expression;
+use crate::syntax::parser::parse_expression;
 
 /// Applies one `NAME=VALUE` to the tree: `train.X`, `serve.X`, or `data.NAME.ARGUMENT` of a data source.
 pub fn override_setting(file: &mut File, assignment: &str) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Syntax tree to model: names found, arguments bound, and everything that is wrong reported at once.
 
 use super::bind::{Binder, Scope};
-use super::expand::{Block, Expander, Tree};
+use super::expand::{Block, Expander};
 use super::select::select;
 use super::settings::{self, LearningRate};
 use super::{Freeze, Measure, Model, Network, NetworkKind, Port, Reference, Term, Tune, Weights, WeightsFrom};
@@ -653,13 +653,4 @@ fn is_numeric(expr: &Expr) -> bool {
 
 fn article(noun: &str) -> &'static str {
     if noun.starts_with('i') { "an" } else { "a" }
-}
-
-/// Every path of a tree.
-pub fn paths(tree: &Tree, found: &mut Vec<String>) {
-    found.push(tree.path().to_string());
-    match tree {
-        Tree::Chain { steps, .. } => steps.iter().for_each(|s| paths(s, found)),
-        Tree::Layer(node) => node.chains.iter().for_each(|c| paths(c, found)),
-    }
 }

@@ -4,7 +4,7 @@ use super::Layer;
 use super::spatial::feature_map;
 use crate::base::signature::{Kind, Param, PartKind, Signature};
 use crate::graph::ValueId;
-use crate::ops::{self, upsample::Interpolation};
+use crate::ops::{self, upsample::Mode};
 use crate::parts::cell::{Cell, Fault};
 
 pub struct Upsample;
@@ -37,9 +37,9 @@ impl Layer for Upsample {
         let [_, height, width] = feature_map("upsample", &cell.ty(x))?;
         let factor = cell.args.size("factor");
         let mode = match cell.args.text("mode") {
-            "nearest" => Interpolation::Nearest,
-            "bilinear" => Interpolation::Bilinear,
-            _ => Interpolation::BilinearAligned,
+            "nearest" => Mode::Nearest,
+            "bilinear" => Mode::Bilinear,
+            _ => Mode::BilinearAligned,
         };
         cell.op(ops::upsample::Upsample { size: [height * factor, width * factor], mode }, &[x])
     }
