@@ -176,7 +176,8 @@ fn schedules_have_the_factors_worked_out_by_hand() {
     assert_eq!(factors("cosine", &[("floor", float(0.2))], &[5.0, 10.0]), [0.6, 0.2]);
     assert_eq!(factors("linear", &[], &[0.0, 4.0, 10.0]), [1.0, 0.6, 0.0]);
     assert_eq!(factors("linear", &[("floor", float(0.5))], &[5.0, 10.0]), [0.75, 0.5]);
-    assert_eq!(factors("exponential", &[("gamma", float(0.5))], &[0.0, 0.5, 2.0]), [1.0, 0.707107, 0.25]);
+    let halving = [("gamma", float(0.25))];
+    assert_eq!(factors("exponential", &halving, &[0.0, 0.5, 2.0]), [1.0, 0.5, 0.0625]);
 }
 
 #[test]
