@@ -1,1 +1,3 @@
+mod metrics;
 mod parts;
+mod report;

@@ -1,4 +1,4 @@
-"""Writes metrics.json: what scikit-learn says of fixed predictions, for tests/parts.rs.
+"""Writes metrics.json: what scikit-learn says of fixed predictions, for tests/metrics.rs.
 
 Run with scikit-learn 1.5 or newer: python tests/goldens/make_metrics.py
 """
