@@ -52,13 +52,14 @@ impl Operation for CrossEntropy {
         let logs = log_softmax::<Axis<1>, _, _>(scores);
         let right = ids.iter().map(|&id| (-(1.0 - self.smoothing) * weight(id) / norm) as f32).collect();
         let right = Cpu::default().tensor_from_vec(right, (elements,));
-        let hard: T0<T> = (at_class(logs.retaped::<T>(), &ids) * right).sum();
         if self.smoothing == 0.0 {
-            return hard.into();
+            return (at_class(logs, &ids) * right).sum::<(), _>().into();
         }
         let even = |class: usize| (-self.smoothing / classes as f64 * weight(class) / norm) as f32;
         let even = (0..elements * classes).map(|i| even(i % classes)).collect();
-        let smooth: T0<T> = (logs * Cpu::default().tensor_from_vec(even, (elements, classes))).sum();
+        let even = Cpu::default().tensor_from_vec(even, (elements, classes));
+        let hard: T0<T> = (at_class(logs.retaped::<T>(), &ids) * right).sum();
+        let smooth: T0<T> = (logs * even).sum();
         (smooth + hard).into()
     }
 

@@ -122,6 +122,8 @@ impl<T: Tape> Value<T> {
     /// The numbers in row-major order.
     pub fn to_vec(&self) -> Vec<f32> {
         match self {
+            // dfdx cannot read an empty tensor.
+            empty if empty.dims().contains(&0) => vec![],
             Value::R0(t) => t.as_vec(),
             Value::R1(t) => t.as_vec(),
             Value::R2(t) => t.as_vec(),

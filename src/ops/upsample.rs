@@ -1,0 +1,76 @@
+//! `upsample`: an image resized to a given height and width, larger or smaller.
+//!
+//! `x` of `[batch, C, H, W]`. `nearest` repeats pixel `⌊i · H / h⌋`; `bilinear` mixes the two nearest pixels of each axis, with
+//! pixels as areas (source place `(i + ½) · H / h − ½`, not below 0); `bilinear_aligned` maps corner centres onto corner
+//! centres (`i · (H − 1) / (h − 1)`). They agree with `torch.nn.functional.interpolate`.
+
+use super::operation::{Mismatch, Operation, image, numbers, require};
+use super::sound::linear_map;
+use super::value::{Tape, Value, take};
+use crate::base::Type;
+use dfdx::prelude::{HasShape, ReshapeTo};
+use serde::{Deserialize, Serialize};
+
+/// How a pixel of the result is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    Nearest,
+    Bilinear,
+    BilinearAligned,
+}
+
+/// Inputs: `x`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Upsample {
+    /// Height and width of the result.
+    pub size: [usize; 2],
+    pub mode: Mode,
+}
+
+impl Upsample {
+    /// The one or two source places of entry `i` along an axis, with their weights.
+    fn sources(&self, i: usize, from: usize, to: usize) -> Vec<(usize, f64)> {
+        let place = match self.mode {
+            Mode::Nearest => return vec![(i * from / to, 1.0)],
+            Mode::Bilinear => ((i as f64 + 0.5) * from as f64 / to as f64 - 0.5).max(0.0),
+            Mode::BilinearAligned if to == 1 => 0.0,
+            Mode::BilinearAligned => i as f64 * (from - 1) as f64 / (to - 1) as f64,
+        };
+        let low = (place as usize).min(from - 1);
+        let part = place - low as f64;
+        if part == 0.0 || low == from - 1 { vec![(low, 1.0)] } else { vec![(low, 1.0 - part), (low + 1, part)] }
+    }
+}
+
+impl Operation for Upsample {
+    const NAME: &'static str = "upsample";
+
+    fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
+        let [x] = numbers(Self::NAME, inputs)?;
+        let [c, _, _] = image(Self::NAME, &x)?;
+        require(!self.size.contains(&0), || format!("the size of `upsample` is at least 1, not {:?}", self.size))?;
+        Ok(x.with_inner(&[c, self.size[0], self.size[1]]))
+    }
+
+    fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {
+        let [x] = take(inputs);
+        let x = x.r4();
+        let &(batch, c, h, w) = x.shape();
+        let [oh, ow] = self.size;
+        let columns: Vec<_> = (0..ow).map(|i| self.sources(i, w, ow)).collect();
+        let mut taps = Vec::with_capacity(oh * ow);
+        for rows in (0..oh).map(|i| self.sources(i, h, oh)) {
+            for columns in &columns {
+                let pixels = rows.iter().flat_map(|&(y, a)| columns.iter().map(move |&(x, b)| (y * w + x, (a * b) as f32)));
+                taps.push(pixels.collect());
+            }
+        }
+        linear_map(x.reshape_like(&(batch * c, h * w)), taps).reshape_like(&(batch, c, oh, ow)).into()
+    }
+
+    fn flops(&self, _inputs: &[Type], output: &Type) -> u64 {
+        let each = if self.mode == Mode::Nearest { 0 } else { 8 };
+        each * output.elements(1) as u64
+    }
+}

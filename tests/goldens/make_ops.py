@@ -1,0 +1,513 @@
+"""Writes ops.json and ops.safetensors: what PyTorch says every op of mtlc computes, and every gradient.
+
+Inputs are rounded to float32, the reference runs in float64, and its results are stored as float32. Each case draws from a
+generator seeded by its own name, so a new case leaves the others as they are. See README.md for how to run this.
+"""
+
+import json
+import pathlib
+import zlib
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+
+NAN = float("nan")
+cases, tensors, rng = [], {}, torch.Generator()
+
+
+def case(name, op, attributes, inputs, reference, batched=True, smooth=True):
+    """One case. `inputs` maps a name to what `x`, `p`, `data` or `ids` made; `reference` takes the tensors in that order."""
+    rng.manual_seed(zlib.crc32(name.encode()))
+    inputs = {key: make() for key, make in inputs.items()}
+    wide = []
+    for kind, value in inputs.values():
+        value = value.clone()
+        if value.is_floating_point():
+            value = value.double()
+            if kind in ("x", "p"):
+                value.requires_grad_()
+        wide.append(value)
+    output = reference(*wide)
+    cotangent = (torch.randn(output.shape, generator=rng) if output.dim() else torch.tensor(1.5)).float()
+    leaves = [v for v in wide if v.requires_grad]
+    gradients = iter(())
+    if leaves:
+        gradients = torch.autograd.grad(output, leaves, cotangent.double(), allow_unused=True)
+        gradients = iter([torch.zeros_like(v) if g is None else g for v, g in zip(leaves, gradients)])
+    described = []
+    for (key, (kind, value)), w in zip(inputs.items(), wide):
+        tensors[f"{name}/{key}"] = value.contiguous()
+        if w.requires_grad:
+            tensors[f"{name}/{key}.grad"] = next(gradients).float().contiguous()
+        described.append({"name": key, **typed(value, kind != "p")})
+    assert output.isfinite().all(), name
+    tensors[f"{name}/output"] = output.detach().float().contiguous()
+    tensors[f"{name}/cotangent"] = cotangent
+    batch = next((v.shape[0] for k, v in inputs.values() if k != "p" and v.dim()), 1)
+    cases.append({
+        "name": name,
+        "op": {op: attributes},
+        "batch": batch,
+        "smooth": smooth,
+        "inputs": described,
+        "output": typed(output, batched),
+    })
+
+
+def typed(value, batched):
+    dims = list(value.shape)
+    if batched and dims:
+        dims[0] = "batch"
+    return {"dtype": "f32" if value.is_floating_point() else "i64", "dims": dims}
+
+
+def x(*shape, scale=1.0, shift=0.0):
+    """Numbers of every example, with a gradient."""
+    return lambda: ("x", (torch.randn(shape, generator=rng) * scale + shift).float())
+
+
+def p(*shape, scale=1.0, shift=0.0):
+    """A fixed value with a gradient: a parameter."""
+    return lambda: ("p", (torch.randn(shape, generator=rng) * scale + shift).float())
+
+
+def positive(kind, *shape):
+    return lambda: (kind, (torch.rand(shape, generator=rng) + 0.3).float())
+
+
+def given(kind, value):
+    """These very numbers: kind `x` or `p` with a gradient, `data` without."""
+    return lambda: (kind, torch.tensor(value))
+
+
+def data(*shape, scale=1.0):
+    return lambda: ("data", (torch.randn(shape, generator=rng) * scale).float())
+
+
+def classes(n, *shape):
+    return lambda: ("data", torch.randint(0, n, shape, generator=rng))
+
+
+def ones(n):
+    return given("data", [1.0] * n)
+
+
+# --- matrix products -------------------------------------------------------------------------------------------------
+
+case("linear", "linear", {"bias": True}, {"x": x(4, 5), "w": p(3, 5), "b": p(3)}, F.linear)
+case("linear_no_bias", "linear", {"bias": False}, {"x": x(2, 7), "w": p(1, 7)}, F.linear)
+case("linear_tokens", "linear", {"bias": True}, {"x": x(2, 3, 5), "w": p(4, 5), "b": p(4)}, F.linear)
+case("linear_tokens_no_bias", "linear", {"bias": False}, {"x": x(3, 2, 4), "w": p(6, 4)}, F.linear)
+case("linear_one", "linear", {"bias": True}, {"x": x(1, 1), "w": p(1, 1), "b": p(1)}, F.linear)
+
+
+def conv(name, xs, ws, stride=(1, 1), padding=(0, 0, 0, 0), dilation=(1, 1), groups=1, bias=True):
+    top, bottom, left, right = padding
+
+    def reference(v, w, b=None):
+        return F.conv2d(F.pad(v, (left, right, top, bottom)), w, b, stride, 0, dilation, groups)
+
+    inputs = {"x": x(*xs), "w": p(*ws, scale=0.5)}
+    if bias:
+        inputs["b"] = p(ws[0])
+    attributes = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups, "bias": bias}
+    case(name, "conv2d", attributes, inputs, reference)
+
+
+conv("conv2d", (2, 3, 6, 5), (4, 3, 3, 3), padding=(1, 1, 1, 1))
+conv("conv2d_plain", (2, 2, 4, 4), (3, 2, 2, 2), bias=False)
+conv("conv2d_1x1", (2, 5, 3, 4), (6, 5, 1, 1))
+conv("conv2d_stride", (1, 2, 7, 8), (3, 2, 3, 3), stride=(2, 2), padding=(1, 1, 1, 1))
+conv("conv2d_same_asymmetric", (2, 2, 6, 6), (3, 2, 3, 3), stride=(2, 2), padding=(0, 1, 0, 1), bias=False)
+conv("conv2d_rectangular", (2, 2, 5, 9), (2, 2, 1, 5), stride=(1, 2), padding=(0, 0, 2, 1))
+conv("conv2d_dilation", (1, 2, 9, 8), (2, 2, 3, 2), padding=(2, 2, 1, 1), dilation=(2, 3))
+conv("conv2d_groups", (2, 6, 5, 4), (4, 3, 3, 3), padding=(1, 1, 1, 1), groups=2)
+conv("conv2d_depthwise", (2, 4, 6, 5), (4, 1, 3, 3), padding=(1, 1, 1, 1), groups=4, bias=False)
+conv("conv2d_depthwise_5x5_stride", (2, 3, 9, 7), (3, 1, 5, 5), stride=(2, 2), padding=(1, 2, 2, 1), groups=3)
+conv("conv2d_depth_multiplier", (2, 3, 4, 4), (6, 1, 3, 3), padding=(1, 1, 1, 1), groups=3)
+conv("conv2d_whole_image", (3, 2, 3, 4), (5, 2, 3, 4))
+conv("conv2d_one", (1, 1, 1, 1), (1, 1, 1, 1))
+conv("conv2d_window_in_padding", (1, 1, 2, 2), (1, 1, 2, 2), padding=(3, 2, 2, 3))
+
+
+def deconv(name, xs, ws, stride=(1, 1), padding=(0, 0), output_padding=(0, 0), dilation=(1, 1), groups=1, bias=True):
+    def reference(v, w, b=None):
+        return F.conv_transpose2d(v, w, b, stride, padding, output_padding, groups, dilation)
+
+    inputs = {"x": x(*xs), "w": p(*ws, scale=0.5)}
+    if bias:
+        inputs["b"] = p(ws[1] * groups)
+    attributes = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation,
+                  "groups": groups, "bias": bias}
+    case(name, "conv_transpose2d", attributes, inputs, reference)
+
+
+deconv("conv_transpose2d", (2, 3, 3, 4), (3, 2, 2, 2), stride=(2, 2))
+deconv("conv_transpose2d_plain", (1, 2, 3, 3), (2, 3, 3, 3), bias=False)
+deconv("conv_transpose2d_output_padding", (2, 2, 3, 3), (2, 2, 3, 3), (2, 2), (1, 1), (1, 1))
+deconv("conv_transpose2d_rectangular", (1, 2, 2, 4), (2, 2, 4, 3), (2, 3), (1, 0), (0, 2))
+deconv("conv_transpose2d_groups", (2, 4, 3, 2), (4, 3, 3, 3), (2, 1), (1, 1), groups=2)
+deconv("conv_transpose2d_dilation", (1, 2, 3, 3), (2, 1, 2, 3), dilation=(3, 2), padding=(1, 2))
+deconv("conv_transpose2d_one", (1, 1, 1, 1), (1, 1, 1, 1))
+
+ids = [[1, 5, 5], [8, 0, 5]]
+case("embedding", "embedding", {}, {"ids": given("data", ids), "w": p(9, 4)}, lambda i, w: F.embedding(i, w))
+case("embedding_one", "embedding", {}, {"ids": given("data", [[0]]), "w": p(1, 1)}, lambda i, w: F.embedding(i, w))
+case("embedding_outside", "embedding", {}, {"ids": given("data", [[-1, 2], [1, 3]]), "w": p(3, 2)},
+     lambda i, w: F.embedding(i.clamp(0, 2), w) * ((i >= 0) & (i < 3)).double()[..., None])
+
+
+def attention(heads):
+    def reference(q, k, v, mask=None):
+        split = lambda t: t.unflatten(2, (heads, -1)).transpose(1, 2)
+        scores = split(q) @ split(k).transpose(2, 3) / (q.shape[2] / heads) ** 0.5
+        if mask is not None:
+            hidden = (mask == 0)[:, None, None, :]
+            scores = scores.masked_fill(hidden, -1e300)
+            return (scores.softmax(3).masked_fill(hidden, 0.0) @ split(v)).transpose(1, 2).flatten(2)
+        return (scores.softmax(3) @ split(v)).transpose(1, 2).flatten(2)
+
+    return reference
+
+
+qkv = {"q": x(2, 3, 4), "k": x(2, 3, 4), "v": x(2, 3, 4)}
+case("attention", "attention", {"heads": 2}, qkv, attention(2))
+case("attention_one_head", "attention", {"heads": 1}, {"q": x(1, 2, 3), "k": x(1, 2, 3), "v": x(1, 2, 3)}, attention(1))
+mask = given("data", [[1.0, 1.0, 0.0], [0.0, 1.0, 1.0]])
+case("attention_mask", "attention", {"heads": 4}, qkv | {"mask": mask}, attention(4))
+case("attention_all_hidden", "attention", {"heads": 2}, qkv | {"mask": given("data", [[1.0, 0.0, 1.0], [0.0] * 3])}, attention(2))
+case("attention_cross", "attention", {"heads": 2},
+     {"q": x(2, 2, 4), "k": x(2, 5, 4), "v": x(2, 5, 4), "mask": given("data", [[1.0] * 5, [1.0, 1, 1, 0, 0]])}, attention(2))
+
+# --- pools and resizing ----------------------------------------------------------------------------------------------
+
+
+def max_pool(name, v, kernel, stride, padding=(0, 0, 0, 0)):
+    top, bottom, left, right = padding
+
+    def reference(t):
+        return F.max_pool2d(F.pad(t, (left, right, top, bottom), value=-torch.inf), kernel, stride)
+
+    case(name, "max_pool2d", {"kernel": kernel, "stride": stride, "padding": padding}, {"x": v}, reference, smooth=False)
+
+
+max_pool("max_pool2d", x(2, 2, 6, 5), (2, 2), (2, 2))
+max_pool("max_pool2d_overlap", x(2, 3, 7, 6), (3, 3), (2, 2), (1, 1, 1, 1))
+max_pool("max_pool2d_asymmetric", x(1, 2, 6, 6), (3, 3), (2, 2), (0, 1, 0, 1))
+max_pool("max_pool2d_rectangular", x(2, 1, 5, 7), (1, 3), (2, 1), (0, 0, 2, 0))
+max_pool("max_pool2d_one", x(1, 1, 1, 1), (1, 1), (1, 1))
+ties = [[[[1.0, 1, 2, 2], [1, 1, 2, 0], [0, 0, -1, -1], [0, 3, -1, -1]]]]
+max_pool("max_pool2d_ties", given("x", ties), (2, 2), (2, 2))
+max_pool("max_pool2d_ties_overlap", given("x", ties), (3, 3), (1, 1), (1, 1, 1, 1))
+
+
+def avg_pool(name, xs, kernel, stride, padding=(0, 0, 0, 0), count_padding=True):
+    top, bottom, left, right = padding
+
+    def reference(t):
+        pad = lambda u: F.pad(u, (left, right, top, bottom))
+        mean = F.avg_pool2d(pad(t), kernel, stride)
+        return mean if count_padding else mean / F.avg_pool2d(pad(torch.ones_like(t)), kernel, stride)
+
+    attributes = {"kernel": kernel, "stride": stride, "padding": padding, "count_padding": count_padding}
+    case(name, "avg_pool2d", attributes, {"x": x(*xs)}, reference)
+
+
+avg_pool("avg_pool2d", (2, 2, 6, 5), (2, 2), (2, 2))
+avg_pool("avg_pool2d_padding", (1, 2, 5, 6), (3, 3), (2, 1), (1, 1, 1, 1))
+avg_pool("avg_pool2d_uncounted", (1, 2, 5, 6), (3, 3), (2, 1), (1, 1, 1, 1), False)
+avg_pool("avg_pool2d_asymmetric", (2, 1, 6, 6), (3, 2), (2, 2), (0, 1, 1, 0), False)
+avg_pool("avg_pool2d_one", (1, 1, 1, 1), (1, 1), (1, 1))
+
+for name, xs, size in [("", (2, 2, 7, 5), [3, 2]), ("_larger", (1, 2, 2, 3), [3, 5]), ("_one", (2, 1, 4, 3), [1, 1])]:
+    case("adaptive_avg_pool2d" + name, "adaptive_avg_pool2d", {"size": size}, {"x": x(*xs)},
+         lambda t, size=size: F.adaptive_avg_pool2d(t, size))
+case("global_avg_pool", "global_avg_pool", {}, {"x": x(2, 3, 4, 5)}, lambda t: t.mean((2, 3)))
+case("global_avg_pool_one", "global_avg_pool", {}, {"x": x(1, 2, 1, 1)}, lambda t: t.mean((2, 3)))
+
+
+def masked_mean(t, m):
+    total = m.sum(1, keepdim=True)
+    return (t * m[..., None]).sum(1) / torch.where(total > 0, total, 1.0)
+
+
+masks = [[1.0, 1, 0, 0], [1, 0, 0, 1], [0, 0, 0, 0]]
+case("masked_mean", "masked_mean", {}, {"x": x(3, 4, 2), "mask": given("data", masks)}, masked_mean)
+case("masked_mean_full", "masked_mean", {}, {"x": x(2, 2, 3), "mask": given("data", [[1.0, 1], [1, 1]])}, masked_mean)
+
+for mode, keywords in [("nearest", {"mode": "nearest"}), ("bilinear", {"mode": "bilinear"}),
+                       ("bilinear_aligned", {"mode": "bilinear", "align_corners": True})]:
+    for label, xs, size in [("", (2, 2, 3, 4), [6, 8]), ("_odd", (1, 2, 4, 3), [7, 5]), ("_smaller", (1, 1, 6, 5), [3, 2]),
+                            ("_from_one", (2, 1, 1, 1), [2, 3]), ("_to_one", (1, 1, 3, 2), [1, 1])]:
+        case(f"upsample_{mode}{label}", "upsample", {"size": size, "mode": mode}, {"x": x(*xs)},
+             lambda t, size=size, keywords=keywords: F.interpolate(t, size, **keywords))
+
+# --- norms -----------------------------------------------------------------------------------------------------------
+
+AXES = {2: (0,), 3: (0, 2), 4: (0, 2, 3)}
+SHAPES = {"vectors": (5, 3), "sequences": (3, 2, 4), "images": (2, 3, 3, 2)}
+for label, shape in SHAPES.items():
+    c, axes = shape[1], AXES[len(shape)]
+    wide = lambda t, n=len(shape): t.reshape([1, -1] + [1] * (n - 2))
+    case(f"channel_mean_{label}", "channel_mean", {}, {"x": x(*shape, shift=0.5)}, lambda t, axes=axes: t.mean(axes), batched=False)
+    case(f"channel_var_{label}", "channel_var", {}, {"x": x(*shape), "mean": p(c)},
+         lambda t, m, axes=axes, wide=wide: ((t - wide(m)) ** 2).mean(axes), batched=False)
+    case(f"batch_norm_{label}", "batch_norm", {"epsilon": 1e-5},
+         {"x": x(*shape), "mean": p(c), "var": positive("p", c), "gamma": p(c), "beta": p(c)},
+         lambda t, m, v, g, b, wide=wide: (t - wide(m)) / (wide(v) + 1e-5).sqrt() * wide(g) + wide(b))
+    # Not an op but the three above in a row, which the test composes by the chain rule.
+    case(f"batch_norm_train_{label}", "batch_norm", {"epsilon": 1e-3}, {"x": x(*shape, shift=0.3), "gamma": p(c), "beta": p(c)},
+         lambda t, g, b: F.batch_norm(t, None, None, g, b, True, eps=1e-3))
+case("batch_norm_large_epsilon", "batch_norm", {"epsilon": 0.1},
+     {"x": x(2, 1, 1, 1), "mean": p(1), "var": given("p", [0.0]), "gamma": p(1), "beta": p(1)},
+     lambda t, m, v, g, b: (t - m[0]) / (v[0] + 0.1).sqrt() * g[0] + b[0])
+
+for label, shape in {"": (3, 5), "_tokens": (2, 3, 4), "_pair": (2, 2)}.items():
+    e = shape[-1]
+    case(f"layer_norm{label}", "layer_norm", {"epsilon": 1e-5}, {"x": x(*shape), "gamma": p(e), "beta": p(e)},
+         lambda t, g, b, e=e: F.layer_norm(t, (e,), g, b, 1e-5))
+for groups in [1, 2, 4]:
+    case(f"group_norm_{groups}", "group_norm", {"groups": groups, "epsilon": 1e-5}, {"x": x(2, 4, 3, 2), "gamma": p(4), "beta": p(4)},
+         lambda t, g, b, groups=groups: F.group_norm(t, groups, g, b, 1e-5))
+case("normalize_l2", "normalize_l2", {"epsilon": 1e-12}, {"x": x(3, 4)}, lambda t: F.normalize(t, eps=1e-12))
+case("normalize_l2_zero", "normalize_l2", {"epsilon": 0.1}, {"x": given("x", [[0.0, 0], [0.03, 0.04], [3, 4]])},
+     lambda t: F.normalize(t, eps=0.1))
+dropped = [[0.0, 1.25, 1.25], [1.25, 1.25, 0.0]]
+case("dropout", "dropout", {}, {"x": x(2, 3), "mask": given("data", dropped)}, lambda t, m: t * m)
+case("dropout_image", "dropout", {}, {"x": x(2, 2, 2, 2), "mask": data(2, 2, 2, 2)}, lambda t, m: t * m)
+
+# --- activations -----------------------------------------------------------------------------------------------------
+
+EDGES = [[-7.0, -3.0, -0.5, 0.0, 0.5], [3.0, 6.0, 7.0, -20.0, 20.0]]
+ACTIVATIONS = {
+    "relu": ({}, F.relu, False),
+    "relu6": ({}, F.relu6, False),
+    "leaky_relu": ({"slope": 0.1}, lambda t: F.leaky_relu(t, 0.1), False),
+    "gelu": ({"approximate": False}, F.gelu, True),
+    "silu": ({}, F.silu, True),
+    "hardswish": ({}, F.hardswish, False),
+    "sigmoid": ({}, torch.sigmoid, True),
+    "tanh": ({}, torch.tanh, True),
+}
+for op, (attributes, f, smooth) in ACTIVATIONS.items():
+    case(op, op, attributes, {"x": x(3, 4, scale=2.0)}, f, smooth=smooth)
+    case(f"{op}_edges", op, attributes, {"x": given("x", EDGES)}, f, smooth=smooth)
+    case(f"{op}_image", op, attributes, {"x": x(1, 2, 3, 2, scale=3.0)}, f, smooth=smooth)
+tanh_gelu = lambda t: F.gelu(t, approximate="tanh")
+case("gelu_approximate", "gelu", {"approximate": True}, {"x": x(2, 3, 4, scale=2.0)}, tanh_gelu)
+case("gelu_approximate_edges", "gelu", {"approximate": True}, {"x": given("x", EDGES)}, tanh_gelu)
+for shape in [(2, 3), (2, 3, 4), (2, 3, 2, 2)]:
+    for axis in range(1, len(shape)):
+        case(f"softmax_rank{len(shape)}_axis{axis}", "softmax", {"axis": axis}, {"x": x(*shape, scale=2.0)},
+             lambda t, axis=axis: t.softmax(axis))
+case("softmax_large", "softmax", {"axis": 1}, {"x": given("x", [[1000.0, 999.0, -1000.0], [-90.0, -91.0, -90.0]])}, lambda t: t.softmax(1))
+
+# --- arithmetic and shapes -------------------------------------------------------------------------------------------
+
+for op, f in [("add", torch.add), ("mul", torch.mul)]:
+    case(op, op, {}, {"a": x(2, 3), "b": x(2, 3)}, f)
+    case(f"{op}_image", op, {}, {"a": x(2, 2, 3, 2), "b": x(2, 2, 3, 2)}, f)
+    case(f"{op}_shared", op, {}, {"a": x(3, 2, 4), "b": p(2, 4)}, f)
+    case(f"{op}_shared_vector", op, {}, {"a": x(1, 5), "b": p(5)}, f)
+    case(f"{op}_scalars", op, {}, {"a": x(), "b": x()}, f, batched=False)
+case("concat_vectors", "concat", {"axis": 1}, {"a": x(2, 3), "b": x(2, 1), "c": x(2, 2)}, lambda *t: torch.cat(t, 1))
+case("concat_channels", "concat", {"axis": 1}, {"a": x(2, 1, 2, 3), "b": x(2, 2, 2, 3)}, lambda *t: torch.cat(t, 1))
+case("concat_last", "concat", {"axis": 3}, {"a": x(2, 1, 2, 3), "b": x(2, 1, 2, 1)}, lambda *t: torch.cat(t, 3))
+case("concat_tokens", "concat", {"axis": 2}, {"a": x(1, 2, 3), "b": x(1, 2, 2)}, lambda *t: torch.cat(t, 2))
+case("concat_single", "concat", {"axis": 1}, {"a": x(2, 3)}, lambda t: t.clone())
+case("flatten_image", "flatten", {}, {"x": x(2, 2, 3, 2)}, lambda t: t.flatten(1))
+case("flatten_vector", "flatten", {}, {"x": x(2, 3)}, lambda t: t.flatten(1))
+case("flatten_number", "flatten", {}, {"x": x(3)}, lambda t: t[:, None])
+case("reshape", "reshape", {"dims": [3, 4]}, {"x": x(2, 2, 3, 2)}, lambda t: t.reshape(-1, 3, 4))
+case("reshape_same", "reshape", {"dims": [3]}, {"x": x(2, 3)}, lambda t: t.clone())
+case("reshape_image", "reshape", {"dims": [1, 2, 3]}, {"x": x(1, 6)}, lambda t: t.reshape(-1, 1, 2, 3))
+case("reshape_number", "reshape", {"dims": []}, {"x": x(3, 1)}, lambda t: t[:, 0])
+case("permute_swap", "permute", {"order": [1, 0]}, {"x": x(2, 3, 4)}, lambda t: t.permute(0, 2, 1))
+case("permute_image", "permute", {"order": [2, 0, 1]}, {"x": x(2, 2, 3, 4)}, lambda t: t.permute(0, 3, 1, 2))
+case("permute_identity", "permute", {"order": [0, 1]}, {"x": x(2, 2, 3)}, lambda t: t.clone())
+case("permute_ones", "permute", {"order": [1, 2, 0]}, {"x": x(1, 1, 3, 1)}, lambda t: t.permute(0, 2, 3, 1))
+case("slice_vector", "slice", {"axis": 1, "start": 1, "end": 4}, {"x": x(2, 5)}, lambda t: t[:, 1:4])
+case("slice_channels", "slice", {"axis": 1, "start": 0, "end": 2}, {"x": x(2, 3, 2, 2)}, lambda t: t[:, :2])
+case("slice_last", "slice", {"axis": 3, "start": 2, "end": 3}, {"x": x(2, 1, 2, 4)}, lambda t: t[..., 2:3])
+case("slice_all", "slice", {"axis": 2, "start": 0, "end": 3}, {"x": x(2, 2, 3)}, lambda t: t.clone())
+case("present", "present", {"absent": 0}, {"ids": given("data", [[3, 0, 0], [1, 2, 0]])}, lambda i: (i != 0).double())
+case("present_negative", "present", {"absent": -1}, {"ids": given("data", [0, -1, 4])}, lambda i: (i != -1).double())
+
+# --- losses ----------------------------------------------------------------------------------------------------------
+
+
+def loss(name, op, attributes, prediction, target, presence, reference, smooth=True):
+    """A loss whose reference takes the present rows of prediction and target alone."""
+
+    def present_only(prediction, target, presence):
+        keep = presence != 0
+        return reference(prediction[keep], target[keep]) if keep.any() else (prediction * 0).nan_to_num().sum()
+
+    inputs = {"prediction": prediction, "target": target, "presence": given("data", presence)}
+    case(name, op, attributes, inputs, present_only, batched=False, smooth=smooth)
+
+
+def ce(smoothing=0.0, weights=None, ignore=None):
+    def reference(prediction, target):
+        wanted = target.masked_fill(target < 0, -100)
+        if ignore is not None:
+            wanted = wanted.masked_fill(target == ignore, -100)
+        w = None if weights is None else torch.tensor(weights).double()
+        return F.cross_entropy(prediction, wanted, w, label_smoothing=smoothing)
+
+    return {"smoothing": smoothing, "weights": weights, "ignore": ignore}, reference
+
+
+def tokens(reference):
+    """PyTorch wants the classes on axis 1."""
+    return lambda prediction, target: reference(prediction.transpose(1, 2), target)
+
+
+W4 = [0.5, 1.0, 2.0, 0.25]
+attributes, reference = ce()
+loss("cross_entropy", "cross_entropy", attributes, x(4, 3, scale=2.0), classes(3, 4), [1.0] * 4, reference)
+loss("cross_entropy_missing", "cross_entropy", attributes, x(4, 3), given("data", [2, -1, 0, 1]), [1.0, 1.0, 0.0, 1.0], reference)
+loss("cross_entropy_none_present", "cross_entropy", attributes, x(2, 3), classes(3, 2), [0.0, 0.0], reference)
+loss("cross_entropy_tokens", "cross_entropy", attributes, x(2, 3, 4), classes(4, 2, 3), [1.0, 1.0], tokens(reference))
+loss("cross_entropy_image", "cross_entropy", attributes, x(2, 3, 2, 3), classes(3, 2, 2, 3), [1.0, 0.0], reference)
+loss("cross_entropy_one_class", "cross_entropy", attributes, x(2, 1), given("data", [0, 0]), [1.0, 1.0], reference)
+loss("cross_entropy_large", "cross_entropy", attributes, given("x", [[1000.0, 0.0], [-1000.0, 1000.0]]), given("data", [1, 1]), [1.0, 1.0], reference)
+attributes, reference = ce(0.1)
+loss("cross_entropy_smoothing", "cross_entropy", attributes, x(4, 3), classes(3, 4), [1.0] * 4, reference)
+attributes, reference = ce(weights=W4)
+loss("cross_entropy_weights", "cross_entropy", attributes, x(5, 4), classes(4, 5), [1.0, 0.0, 1.0, 1.0, 1.0], reference)
+attributes, reference = ce(0.2, W4, 3)
+loss("cross_entropy_all", "cross_entropy", attributes, x(6, 4), given("data", [0, 3, 1, -5, 2, 1]), [1.0, 1.0, 1.0, 1.0, 0.0, 1.0], reference)
+loss("cross_entropy_all_tokens", "cross_entropy", attributes, x(2, 3, 4), given("data", [[0, 3, 1], [-1, 2, 2]]), [1.0, 1.0], tokens(reference))
+loss("cross_entropy_all_image", "cross_entropy", attributes, x(3, 4, 2, 2), given("data", [[[0, 3], [1, -1]], [[1, 1], [1, 1]], [[2, 0], [3, 1]]]), [1.0, 0.0, 1.0], reference)
+
+
+def focal(gamma, alpha=None):
+    def reference(prediction, target):
+        logs = prediction.log_softmax(1).gather(1, target.clamp(min=0).unsqueeze(1)).squeeze(1)[target >= 0]
+        return (-(alpha or 1.0) * (1 - logs.exp()) ** gamma * logs).mean()
+
+    return {"gamma": gamma, "alpha": alpha}, reference
+
+
+for label, gamma, alpha in [("", 2.0, None), ("_alpha", 1.5, 0.25), ("_zero_gamma", 0.0, None), ("_half", 0.5, None)]:
+    attributes, reference = focal(gamma, alpha)
+    loss(f"focal{label}", "focal", attributes, x(4, 3, scale=2.0), given("data", [2, 0, -1, 1]), [1.0, 1.0, 1.0, 1.0], reference)
+attributes, reference = focal(2.0)
+loss("focal_tokens", "focal", attributes, x(2, 3, 4), classes(4, 2, 3), [1.0, 0.0], tokens(reference))
+loss("focal_image", "focal", attributes, x(2, 3, 2, 2), classes(3, 2, 2, 2), [1.0, 1.0], reference)
+
+
+def dice(smooth):
+    def reference(prediction, target):
+        if target.is_floating_point():
+            probability, right = prediction.sigmoid().reshape(-1, 1), target.reshape(-1, 1)
+        else:
+            c = prediction.shape[1]
+            flat = target.flatten()
+            probability = prediction.softmax(1).movedim(1, -1).reshape(-1, c)[flat >= 0]
+            right = F.one_hot(flat[flat >= 0], c).double()
+        both = 2 * (probability * right).sum(0) + smooth
+        return 1 - (both / (probability.sum(0) + right.sum(0) + smooth)).mean()
+
+    return {"smooth": smooth}, reference
+
+
+attributes, reference = dice(1.0)
+loss("dice_classes", "dice", attributes, x(2, 3, 3, 2), classes(3, 2, 3, 2), [1.0, 1.0], reference)
+loss("dice_missing", "dice", attributes, x(3, 2, 2, 2), given("data", [[[0, 1], [-1, 1]], [[0, 0], [0, 0]], [[1, 1], [0, -1]]]), [1.0, 0.0, 1.0], reference)
+loss("dice_vectors", "dice", attributes, x(4, 3), classes(3, 4), [1.0, 1.0, 0.0, 1.0], reference)
+attributes, reference = dice(0.01)
+binary = given("data", [[[[0.0, 1.0], [1.0, 1.0]]], [[[NAN] * 2] * 2], [[[0.0, 0.0], [1.0, 0.0]]]])
+loss("dice_binary", "dice", attributes, x(3, 1, 2, 2), binary, [1.0, 0.0, 1.0], reference)
+
+ROWS = [[0.5, -1.0], [NAN, NAN], [2.0, 0.25], [-0.5, 3.0]]
+MISSING = [1.0, 0.0, 1.0, 1.0]
+
+
+def regression(op, attributes, f, smooth=True):
+    loss(op, op, attributes, x(4, 3), data(4, 3), [1.0] * 4, f, smooth)
+    loss(f"{op}_missing", op, attributes, x(4, 2), given("data", ROWS), MISSING, f, smooth)
+    loss(f"{op}_image", op, attributes, x(2, 1, 3, 2), data(2, 1, 3, 2), [0.0, 1.0], f, smooth)
+    loss(f"{op}_none_present", op, attributes, x(2, 3), given("data", [[NAN] * 3, [0.0] * 3]), [0.0, 0.0], f, smooth)
+
+
+regression("mse", {}, F.mse_loss)
+regression("l1", {}, F.l1_loss, False)
+regression("huber", {"delta": 0.7}, lambda a, b: F.huber_loss(a, b, delta=0.7), False)
+regression("smooth_l1", {"beta": 0.7}, lambda a, b: F.smooth_l1_loss(a, b, beta=0.7), False)
+regression("cosine", {}, lambda a, b: (1 - F.cosine_similarity(a.flatten(1), b.flatten(1), dim=1)).mean())
+for op, attributes, f in [("mse", {}, F.mse_loss), ("l1", {}, F.l1_loss), ("huber", {"delta": 1.0}, F.huber_loss)]:
+    loss(f"{op}_numbers", op, attributes, given("x", [1.0, -2.0, 0.5]), given("data", [1.0, -1.0, 4.0]), [1.0] * 3, f, op == "mse")
+
+
+def berhu(threshold):
+    def reference(a, b):
+        e = (a - b).abs()
+        c = threshold * e.detach().max()
+        return torch.where(e <= c, e, (e * e + c * c) / (2 * c)).mean()
+
+    return reference
+
+
+# A finite difference sees the constant `c` move, so these count as not smooth.
+regression("berhu", {"threshold": 0.2}, berhu(0.2), False)
+loss("berhu_exact", "berhu", {"threshold": 0.2}, given("x", [[1.0, 2.0]]), given("data", [[1.0, 2.0]]), [1.0],
+     lambda a, b: (a - b).abs().sum(), False)
+
+
+def silog(lam):
+    def reference(a, b):
+        valid = b > 0
+        d = a[valid].clamp(min=1e-6).log() - b[valid].log()
+        return (d * d).mean() - lam * d.mean() ** 2
+
+    return {"lambda": lam}, reference
+
+
+attributes, reference = silog(0.5)
+loss("silog", "silog", attributes, positive("x", 3, 4), positive("data", 3, 4), [1.0] * 3, reference)
+loss("silog_invalid", "silog", attributes, positive("x", 3, 1, 2, 2),
+     given("data", [[[[1.0, 0.0], [2.0, -1.0]]], [[[NAN] * 2] * 2], [[[0.5, 0.0], [0.0, 3.0]]]]), [1.0, 0.0, 1.0], reference)
+loss("silog_clamped", "silog", attributes, given("x", [[-1.0, 0.5], [0.0, 2.0]]), given("data", [[1.0, 2.0], [0.5, 1.0]]), [1.0, 1.0], reference, False)
+attributes, reference = silog(1.0)
+loss("silog_invariant", "silog", attributes, positive("x", 2, 3), positive("data", 2, 3), [1.0, 1.0], reference)
+
+
+def bce(weight=None):
+    w = None if weight is None else torch.tensor(weight).double()
+    return {"positive_weight": weight}, lambda a, b: F.binary_cross_entropy_with_logits(a, b, pos_weight=w)
+
+
+attributes, reference = bce()
+truth = given("data", [[0.0, 1.0, 0.3], [1.0, 1.0, 0.0]])
+loss("bce_with_logits", "bce_with_logits", attributes, x(2, 3, scale=2.0), truth, [1.0, 1.0], reference)
+loss("bce_with_logits_missing", "bce_with_logits", attributes, x(3, 1), given("data", [[1.0], [NAN], [0.0]]), [1.0, 0.0, 1.0], reference)
+loss("bce_with_logits_large", "bce_with_logits", attributes, given("x", [[200.0, -200.0, 0.0]]), given("data", [[0.0, 1.0, 1.0]]), [1.0], reference)
+loss("bce_with_logits_none_present", "bce_with_logits", attributes, x(1, 2), given("data", [[NAN, NAN]]), [0.0], reference)
+attributes, reference = bce(3.0)
+loss("bce_with_logits_weight", "bce_with_logits", attributes, x(2, 3, scale=2.0), truth, [1.0, 1.0], reference)
+loss("bce_with_logits_image", "bce_with_logits", attributes, x(2, 1, 2, 2), given("data", [[[[0.0, 1.0], [1.0, 0.0]]]] * 2), [1.0, 1.0], reference)
+
+case("weighted_sum", "weighted_sum", {"weights": [1.0, 0.5, -2.0]}, {"a": x(), "b": x(), "c": x()},
+     lambda a, b, c: a + 0.5 * b - 2 * c, batched=False)
+case("weighted_sum_single", "weighted_sum", {"weights": [1.0]}, {"a": x()}, lambda a: a.clone(), batched=False)
+
+
+def uncertainty(weights):
+    def reference(*inputs):
+        *losses, s = inputs
+        return sum(w * (0.5 * (-s[i]).exp() * l + 0.5 * s[i]) for i, (w, l) in enumerate(zip(weights, losses)))
+
+    return reference
+
+
+case("uncertainty", "uncertainty", {"weights": [1.0, 0.3]}, {"a": x(shift=1.0), "b": x(shift=2.0), "s": p(2)}, uncertainty([1.0, 0.3]), batched=False)
+case("uncertainty_single", "uncertainty", {"weights": [2.0]}, {"a": x(), "s": p(1)}, uncertainty([2.0]), batched=False)
+
+here = pathlib.Path(__file__).parent
+save_file(dict(sorted(tensors.items())), here / "ops.safetensors")
+lines = ",\n".join("  " + json.dumps(c) for c in cases)
+(here / "ops.json").write_text(f"[\n{lines}\n]\n")
+print(f"{len(cases)} cases")
