@@ -12,6 +12,7 @@ mod project;
 mod resolve;
 mod select;
 mod settings;
+mod spec;
 
 pub use catalog::{catalog, pages};
 pub use expand::{LayerNode, Tree};
@@ -21,6 +22,7 @@ pub use project::Project;
 pub use resolve::resolve;
 pub use select::Selection;
 pub use settings::{LearningRate, TRAIN};
+pub use spec::{Failure, Spec};
 
 use crate::base::Span;
 use crate::base::signature::{Args, Call};
