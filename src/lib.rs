@@ -25,3 +25,5 @@ pub mod plan;
 pub mod engine;
 
 pub mod report;
+
+pub mod train;
