@@ -1,5 +1,6 @@
 //! The integration tests, one module per room, in one binary.
 
+mod data;
 mod metrics;
 mod ops;
 mod parts;
