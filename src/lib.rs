@@ -6,8 +6,6 @@ pub mod base;
 
 pub mod syntax;
 
-pub mod data;
-
 pub mod ops;
 
 pub mod graph;
@@ -24,8 +22,12 @@ pub mod passes;
 
 pub mod plan;
 
+pub mod kernels;
+
 pub mod engine;
 
 pub mod report;
 
 pub mod train;
+
+pub mod cli;

@@ -148,7 +148,10 @@ fn text_becomes_tokens_and_vectors() {
 fn csv_dialects() {
     let text = b"\xef\xbb\xbf\"a;b\" ; y\r\n\r\n 1;\"2\"\r\n3 ; 4\r\n";
     let dir = folder(&[("a.csv", text), ("b.csv.gz", &gzip(b"a\tb\n1\t2\n"))]);
-    let data = open(dir.path(), r#"csv("a.csv", split: [1], delimiter: ";") { in x: f32[1] = column("a;b"); y: f32[1] = column("y") }"#);
+    let data = open(
+        dir.path(),
+        r#"csv("a.csv", split: [1], delimiter: ";") { in x: f32[1] = column("a;b"); y: f32[1] = column("y") }"#,
+    );
     let batch = all(&data, Split::Train);
     assert_eq!((f32s(&batch, "x"), f32s(&batch, "y")), (vec![1.0, 3.0], vec![2.0, 4.0]));
     let data = open(dir.path(), r#"csv("b.csv.gz", split: [1], delimiter: "\t") { in x: f32[2] = columns(all) }"#);
@@ -289,7 +292,8 @@ fn forget_removes_training_labels_only() {
     let rows: String = (0..1000).map(|i| format!("{i}\n")).collect();
     let dir = folder(&[("a.csv", format!("x\n{rows}").as_bytes())]);
     let present = |seed: u64| {
-        let text = format!(r#"csv("a.csv", split: [0.8, 0.2]) {{ y: f32[1] = column("x") -> forget(0.3, seed: {seed}) }}"#);
+        let text =
+            format!(r#"csv("a.csv", split: [0.8, 0.2]) {{ y: f32[1] = column("x") -> forget(0.3, seed: {seed}) }}"#);
         let data = open(dir.path(), &text);
         assert_eq!(data.missing("y", Split::Validation), 0);
         all(&data, Split::Train).present["y"].clone()

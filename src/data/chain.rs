@@ -76,7 +76,8 @@ impl Chain {
             let diagnostic = diagnostic.note(shapes);
             match columns.len() {
                 1 => diagnostic,
-                n => diagnostic.note(format!("the {n} columns are {}", problem::list(columns.iter().map(String::as_str)))),
+                n => diagnostic
+                    .note(format!("the {n} columns are {}", problem::list(columns.iter().map(String::as_str)))),
             }
         })?;
         let mut chain = Chain {

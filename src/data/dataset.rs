@@ -1,5 +1,6 @@
 //! A data set: opened and checked once, then asked for batches.
 
+use super::DataSpec;
 use super::cache::Cache;
 use super::chain::Chain;
 use super::column::{self, Selection};
@@ -11,7 +12,6 @@ use super::source::{self, File};
 use super::split::{self, Settings, Split};
 use super::step::Row;
 use super::table::Table;
-use super::DataSpec;
 use crate::base::signature::{Arg, Args, Value};
 use crate::base::{DType, Diagnostic, Diagnostics, Result};
 use indexmap::IndexMap;
@@ -91,8 +91,12 @@ impl Dataset {
     fn build(spec: &DataSpec, purpose: Purpose) -> Result<Dataset> {
         let part = source::find(spec.source.signature.name).expect("bound from the list");
         let mut args = spec.source.args.clone();
-        let mut files: Vec<File> =
-            part.paths.iter().filter(|path| args.has(path)).map(|path| File::new(args.text(path), &spec.root)).collect();
+        let mut files: Vec<File> = part
+            .paths
+            .iter()
+            .filter(|path| args.has(path))
+            .map(|path| File::new(args.text(path), &spec.root))
+            .collect();
         if let Purpose::Predict(_, Some(given)) = purpose {
             files = given.iter().map(|path| File { name: path.display().to_string(), path: path.clone() }).collect();
         }
@@ -106,7 +110,11 @@ impl Dataset {
             diagnostics.0.iter_mut().filter(|d| d.labels.is_empty()).for_each(|d| *d = d.clone().at(spec.source.span));
             diagnostics
         })?;
-        hash.update(format!("{settings:?} {:?} {:?}", args.get("seed").map(|arg| &arg.value), args.get("limit").map(|a| &a.value)));
+        hash.update(format!(
+            "{settings:?} {:?} {:?}",
+            args.get("seed").map(|arg| &arg.value),
+            args.get("limit").map(|a| &a.value)
+        ));
         let fingerprint = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
 
         let columns = select(spec, &table, &settings, &purpose)?;
@@ -163,7 +171,8 @@ impl Dataset {
             }
             if problems.is_empty() && to_train && chain.is_target && !self.splits[0].iter().any(|&row| present[row]) {
                 let message = format!("no training row has a label for `{}`", chain.name);
-                diagnostics.push(Diagnostic::error(message).place(&self.table.name).help("leave the target out of this data"));
+                diagnostics
+                    .push(Diagnostic::error(message).place(&self.table.name).help("leave the target out of this data"));
             }
             chain.report(problems, &mut diagnostics);
             if chain.is_target {
@@ -360,7 +369,10 @@ fn count(table: &Table, columns: &[Vec<String>]) -> Result<usize> {
     };
     if let Some((name, other)) = used.find(|(_, other)| other.rows != column.rows) {
         let message = format!("`{first}` has {} rows, and `{name}` has {}", column.rows, other.rows);
-        return Err(Diagnostic::error(message).place(&table.name).help("arrays of one data set count the same rows").into());
+        return Err(Diagnostic::error(message)
+            .place(&table.name)
+            .help("arrays of one data set count the same rows")
+            .into());
     }
     match column.rows {
         0 => Err(Diagnostic::error("the source has no rows").place(&table.name).into()),

@@ -41,7 +41,8 @@ impl End {
             (DType::I64, Some(classes)) => {
                 let names = classes.names.clone().or_else(|| known.map(<[String]>::to_vec));
                 if let Some(names) = names.as_ref().filter(|names| names.len() != classes.count) {
-                    let message = format!("`{}` has {} classes, and the data {}", field.name, classes.count, names.len());
+                    let message =
+                        format!("`{}` has {} classes, and the data {}", field.name, classes.count, names.len());
                     return Err(Diagnostic::error(message)
                         .at(field.span)
                         .note(format!("the data has {}", super::problem::list(names.iter().map(String::as_str))))
@@ -64,9 +65,13 @@ impl End {
             }
             End::Classes(classes) => {
                 let names = classes.names.as_deref();
-                let ids = integers(example, |cell| class::of_cell(cell, classes.count, names), |x| {
-                    if x == -1.0 { Ok(None) } else { class::of_number(x, classes.count) }
-                })?;
+                let ids = integers(
+                    example,
+                    |cell| class::of_cell(cell, classes.count, names),
+                    |x| {
+                        if x == -1.0 { Ok(None) } else { class::of_number(x, classes.count) }
+                    },
+                )?;
                 Ok(if ids.iter().all(|&id| id < 0) { Prepared::Missing } else { Prepared::I64(ids) })
             }
             End::Tokens(vocabulary) => {
@@ -105,7 +110,9 @@ fn integers(
     match example {
         Example::Missing => Ok(vec![-1]),
         Example::Cells(cells) => cells.iter().map(of_cell).enumerate().map(element).collect(),
-        Example::Numbers { data, .. } => data.iter().map(|&x| of_number(f64::from(x))).enumerate().map(element).collect(),
+        Example::Numbers { data, .. } => {
+            data.iter().map(|&x| of_number(f64::from(x))).enumerate().map(element).collect()
+        }
         Example::Ids { data, .. } => data.iter().map(|&n| of_number(n as f64)).enumerate().map(element).collect(),
     }
 }

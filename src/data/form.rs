@@ -167,7 +167,9 @@ fn number(cell: &Cell) -> Result<f32, Fault> {
     match value {
         Some(x) if x.is_finite() && (x as f32).is_finite() => Ok(x as f32),
         Some(x) if x.is_finite() => Err(Fault::new(format!("`{text}` is beyond the range of f32"))),
-        Some(_) => Err(Fault::new(format!("`{text}` is not finite")).help("leave the cell empty where a value is missing")),
+        Some(_) => {
+            Err(Fault::new(format!("`{text}` is not finite")).help("leave the cell empty where a value is missing"))
+        }
         None => Err(Fault::new(format!("`{}` is no number", shorten(&text)))
             .help("leave the cell empty where a value is missing; `-> categories` takes text")),
     }

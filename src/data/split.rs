@@ -114,10 +114,13 @@ fn named(name: &str, table: &Table, count: usize) -> Result<Vec<Split>> {
         return Ok(folds.clone());
     }
     let Some(column) = table.columns.get(name).filter(|_| table.is_tabular()) else {
-        let missing = Diagnostic::error(format!("`{}` has no column `{name}` to split by", table.name)).place(&table.name);
+        let missing =
+            Diagnostic::error(format!("`{}` has no column `{name}` to split by", table.name)).place(&table.name);
         let fixed = match table.kind {
             "csv" | "jsonl" => super::problem::suggest(missing, name, table.names()),
-            "folder" => missing.help("write `split: \"folders\"` for folders named train, validation and test, or shares"),
+            "folder" => {
+                missing.help("write `split: \"folders\"` for folders named train, validation and test, or shares")
+            }
             _ => missing.help("split by shares: `split: [0.8, 0.1, 0.1]`"),
         };
         return Err(fixed.into());

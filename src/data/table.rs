@@ -37,7 +37,10 @@ pub struct Column {
 #[derive(Debug)]
 pub enum Store {
     /// The text of every cell, one after the other, and where each ends.
-    Text { text: String, ends: Vec<usize> },
+    Text {
+        text: String,
+        ends: Vec<usize>,
+    },
     Cells(Vec<Cell>),
     Numbers(Numbers),
     /// Numbers that are shown as images.

@@ -23,7 +23,7 @@ pub type Preparation = IndexMap<String, Fitted>;
 impl<'a> Sources<'a> {
     /// Opens every source and fits the preparation steps on its training rows.
     pub fn open(model: &'a Model) -> Result<Self> {
-        Self::each(model, |spec| Dataset::open(spec))
+        Self::each(model, Dataset::open)
     }
 
     /// Opens every source with the preparation of a former run.
