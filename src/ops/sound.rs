@@ -1,7 +1,7 @@
 //! Sound forms of what dfdx lacks or gets wrong, as ops on its tape: definitions use these and the rest of dfdx.
 //!
 //! dfdx 0.13 assigns where it must accumulate in the gradient of `slice`, has a wrong constant in that of `accurate_gelu`,
-//! gives every tie of a maximum the full gradient, hides NaN in `relu`, `clamp` and `max`, and mis-orders the gradient of a
+//! gives every tie of a maximum the full gradient, hides NaN in `relu` and `max`, and mis-orders the gradient of a
 //! `softmax` over a strided view. The raw calls are therefore disallowed in `clippy.toml`, and this is the only file that may
 //! make them. What is here takes any layout, and gives contiguous tensors with identities of their own.
 
