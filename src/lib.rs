@@ -7,3 +7,21 @@ pub mod base;
 pub mod syntax;
 
 pub mod ops;
+
+pub mod graph;
+
+pub mod data;
+
+pub mod parts;
+
+pub mod model;
+
+pub mod lower;
+
+pub mod passes;
+
+pub mod plan;
+
+pub mod engine;
+
+pub mod report;

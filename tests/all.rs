@@ -1,3 +1,6 @@
-//! The integration tests, one module per room.
+//! The integration tests, one module per room, in one binary.
 
+mod metrics;
 mod ops;
+mod parts;
+mod report;

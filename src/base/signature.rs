@@ -19,6 +19,8 @@ pub enum PartKind {
     Column,
     Step,
     Weights,
+    /// Not a part but a place for settings: `train { … }`, `serve { … }`, `tune … (…)`, the options of a backbone.
+    Settings,
 }
 
 impl PartKind {
@@ -35,6 +37,7 @@ impl PartKind {
             PartKind::Column => "column",
             PartKind::Step => "preparation step",
             PartKind::Weights => "weights",
+            PartKind::Settings => "settings",
         }
     }
 }
@@ -102,6 +105,8 @@ pub enum Kind {
     Fraction,
     /// A number given as a multiple, `0.1x`.
     Factor,
+    /// A time, `2ms` or `1s`.
+    Duration,
     /// `true` or `false`.
     Flag,
     /// A quoted string.
@@ -136,6 +141,7 @@ impl Kind {
             Kind::NonNegative => "a number of at least 0".into(),
             Kind::Fraction => "a number from 0 up to, but not including, 1".into(),
             Kind::Factor => "a multiple such as `0.1x`".into(),
+            Kind::Duration => "a time such as `2ms`".into(),
             Kind::Flag => "`true` or `false`".into(),
             Kind::Text => "a quoted string".into(),
             Kind::Word(words) => words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(" or "),
@@ -157,6 +163,8 @@ pub enum Value {
     Float(f64),
     /// `0.1x`.
     Factor(f64),
+    /// In milliseconds.
+    Duration(f64),
     Flag(bool),
     Text(String),
     /// A bare word of a [`Kind::Word`], or the name of a head or target.
@@ -261,7 +269,7 @@ impl Value {
     pub fn as_float(&self) -> Option<f64> {
         match self {
             Value::Int(n) => Some(*n as f64),
-            Value::Float(x) | Value::Factor(x) => Some(*x),
+            Value::Float(x) | Value::Factor(x) | Value::Duration(x) => Some(*x),
             _ => None,
         }
     }

@@ -1,3 +1,8 @@
 //! Text to syntax tree and back.
+//!
+//! [`parser::parse`] reads a spec, [`format::format`] writes it in its one canonical layout, and the two agree: the tree of
+//! a formatted text is the tree of the text. Nothing here knows what a name means.
 
 pub mod ast;
+pub mod parser;
+mod scan;

@@ -1,0 +1,46 @@
+//! Seeded randomness that belongs to a place, not to a moment: a parameter's first values depend on the seed and its path, a
+//! dropout mask on the seed, its path and the step. So a head added elsewhere changes nothing here, and a resumed run draws
+//! what an uninterrupted one draws.
+
+use crate::graph::Init;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Normal};
+use sha2::{Digest, Sha256};
+
+/// The randomness of one training step.
+#[derive(Clone, Copy, Debug)]
+pub struct Noise {
+    pub seed: u64,
+    /// Training steps done before this one.
+    pub step: u64,
+}
+
+/// A generator for one purpose at one place.
+pub fn generator(seed: u64, purpose: &str, place: &str, time: u64) -> ChaCha8Rng {
+    let digest = Sha256::digest(format!("{seed}\0{purpose}\0{place}\0{time}"));
+    ChaCha8Rng::from_seed(digest.into())
+}
+
+impl Noise {
+    /// The dropout mask at `path`: 1 / keep with probability `keep`, else 0.
+    pub fn mask(self, path: &str, keep: f64, elements: usize) -> Vec<f32> {
+        let mut rng = generator(self.seed, "mask", path, self.step);
+        let kept = (1.0 / keep) as f32;
+        (0..elements).map(|_| if rng.r#gen::<f64>() < keep { kept } else { 0.0 }).collect()
+    }
+}
+
+/// The first values of a parameter.
+pub fn initial(init: Init, seed: u64, path: &str, elements: usize) -> Vec<f32> {
+    let mut rng = generator(seed, "initial", path, 0);
+    match init {
+        Init::Zeros => vec![0.0; elements],
+        Init::Ones => vec![1.0; elements],
+        Init::Uniform(bound) => (0..elements).map(|_| rng.gen_range(-bound..=bound) as f32).collect(),
+        Init::Normal(deviation) => {
+            let normal = Normal::new(0.0, deviation).expect("a layer gives a finite deviation");
+            (0..elements).map(|_| normal.sample(&mut rng) as f32).collect()
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The reference engine: every op by its dfdx definition, the gradient by dfdx's tape.
+//!
+//! It is short and obviously right, and the oracle for any other engine. A value that is not taped is computed on `NoneTape`.
+//! A taped value is computed on a fresh `OwnedTape` that then joins the one tape of the step; dfdx runs the joined operations
+//! backwards in the order of their making, so values read by several heads gather all their gradients before they pass them on.
+
+use super::feed::{Feed, feed};
+use super::{Engine, Gradients, Noise, Weights};
+use crate::data::Batch;
+use crate::each_rank;
+use crate::graph::{Definition, Graph, Leaf, Role, ValueId};
+use crate::ops::Value;
+use crate::ops::value::Recording;
+use dfdx::prelude::{Backward, Cpu, Merge, PutTape, Shape, Tensor};
+use indexmap::IndexMap;
+
+pub struct Reference;
+
+impl Engine for Reference {
+    fn name(&self) -> &'static str {
+        "dfdx"
+    }
+
+    fn summary(&self) -> &'static str {
+        "the reference engine: every op by its definition, gradients by dfdx's tape"
+    }
+
+    fn forward(&self, graph: &Graph, weights: &Weights, batch: &Batch, wanted: &[ValueId]) -> Vec<Vec<f32>> {
+        let mut run = Run::new(graph, wanted);
+        run.compute(weights, batch, None, false);
+        run.read(wanted)
+    }
+
+    fn backward(&self, graph: &Graph, weights: &Weights, batch: &Batch, noise: Noise, wanted: &[ValueId]) -> Gradients {
+        let objective = graph.objective().expect("a training graph has an objective");
+        let kept: Vec<ValueId> = wanted.iter().copied().chain([objective]).collect();
+        let mut run = Run::new(graph, &kept);
+        run.compute(weights, batch, Some(noise), true);
+        let values = run.read(wanted);
+        let mut gradients = run.objective(objective).put_tape(std::mem::take(&mut run.tape)).backward();
+        let mut parameters = IndexMap::new();
+        for (id, value) in graph.values.iter().enumerate() {
+            let Definition::Leaf(Leaf::Parameter(path)) = &value.definition else { continue };
+            if graph.parameters[path].role == Role::Trained {
+                let leaf = run.values[id].as_ref().expect("leaves are kept");
+                parameters.insert(path.clone(), gradient(leaf, &mut gradients));
+            }
+        }
+        Gradients { parameters, values }
+    }
+}
+
+/// One walk through a graph.
+struct Run<'a> {
+    graph: &'a Graph,
+    values: Vec<Option<Value>>,
+    /// The last value that reads each value; `None` for leaves and for what is kept.
+    last: Vec<Option<usize>>,
+    tape: Recording,
+}
+
+impl<'a> Run<'a> {
+    fn new(graph: &'a Graph, kept: &[ValueId]) -> Self {
+        let mut last = vec![None; graph.values.len()];
+        for (i, value) in graph.values.iter().enumerate() {
+            value.inputs().iter().for_each(|id| last[id.0] = Some(i));
+        }
+        for (i, value) in graph.values.iter().enumerate() {
+            if matches!(value.definition, Definition::Leaf(_)) || kept.contains(&ValueId(i)) {
+                last[i] = None;
+            }
+        }
+        Self { graph, values: vec![None; graph.values.len()], last, tape: Recording::default() }
+    }
+
+    /// Computes every value, recording the taped ones when `record` is set, and forgets each after its last reader.
+    fn compute(&mut self, weights: &Weights, batch: &Batch, noise: Option<Noise>, record: bool) {
+        for (i, value) in self.graph.values.iter().enumerate() {
+            let dims = value.ty.at(batch.size);
+            let result = match &value.definition {
+                Definition::Leaf(leaf) => match feed(leaf, &value.ty, weights, batch, noise) {
+                    Feed::Numbers(numbers) => Value::from_vec(numbers, &dims),
+                    Feed::Ids(ids) => Value::from_ids(ids, &dims),
+                },
+                Definition::Op { op, inputs } if record && value.taped => {
+                    let inputs = self.recorded(inputs);
+                    let (result, tape) = op.define(inputs, &value.ty, batch.size).split();
+                    self.tape = std::mem::take(&mut self.tape).merge(tape);
+                    result
+                }
+                Definition::Op { op, inputs } => {
+                    let inputs = inputs.iter().map(|&id| self.value(id).clone()).collect();
+                    op.define(inputs, &value.ty, batch.size)
+                }
+            };
+            self.values[i] = Some(result);
+            for input in value.inputs() {
+                if self.last[input.0] == Some(i) {
+                    self.values[input.0] = None;
+                }
+            }
+        }
+    }
+
+    fn value(&self, id: ValueId) -> &Value {
+        self.values[id.0].as_ref().expect("inputs stand before their readers and live until the last one")
+    }
+
+    /// The inputs on tapes of their own. dfdx tells tensors apart by identity alone, so a value that an op reads twice is
+    /// given a second identity, through which its gradient flows back.
+    fn recorded(&self, inputs: &[ValueId]) -> Vec<Value<Recording>> {
+        let twice = |i: usize| inputs[..i].contains(&inputs[i]);
+        let tape = |(i, &id): (usize, &ValueId)| {
+            let value = self.value(id).retaped::<Recording>();
+            if twice(i) && !matches!(value, Value::Ids(_)) { each_rank!(value, |t| t * 1.0) } else { value }
+        };
+        inputs.iter().enumerate().map(tape).collect()
+    }
+
+    fn read(&self, wanted: &[ValueId]) -> Vec<Vec<f32>> {
+        wanted.iter().map(|&id| self.value(id).to_vec()).collect()
+    }
+
+    fn objective(&self, id: ValueId) -> crate::ops::value::T0 {
+        self.value(id).clone().r0()
+    }
+}
+
+/// The gradient of a leaf: zeros where none came.
+fn gradient(value: &Value, gradients: &mut dfdx::prelude::Gradients<f32, Cpu>) -> Vec<f32> {
+    fn read<S: Shape>(t: &Tensor<S, f32, Cpu>, gradients: &mut dfdx::prelude::Gradients<f32, Cpu>) -> Vec<f32> {
+        std::mem::take(&mut **gradients.get_or_alloc_mut(t).expect("memory for a gradient"))
+    }
+    match value {
+        Value::R0(t) => read(t, gradients),
+        Value::R1(t) => read(t, gradients),
+        Value::R2(t) => read(t, gradients),
+        Value::R3(t) => read(t, gradients),
+        Value::R4(t) => read(t, gradients),
+        Value::Ids(_) => unreachable!("a parameter has numbers"),
+    }
+}

@@ -1,0 +1,149 @@
+//! The parameters and statistics of a model, by path, and the safetensors files they are kept in.
+
+use super::noise::initial;
+use crate::base::{Diagnostic, Diagnostics, Result};
+use crate::graph::{Graph, Parameter};
+use indexmap::IndexMap;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+
+/// One tensor in row-major order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    pub dims: Vec<usize>,
+    pub data: Vec<f32>,
+}
+
+/// Every parameter of a model, in the order of the model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Weights(pub IndexMap<String, Array>);
+
+impl Weights {
+    /// First values for every parameter of a graph.
+    pub fn initial(graph: &Graph, seed: u64) -> Self {
+        let array = |(path, p): (&String, &Parameter)| {
+            (path.clone(), Array { dims: p.dims.clone(), data: initial(p.init, seed, path, p.elements()) })
+        };
+        Self(graph.parameters.iter().map(array).collect())
+    }
+
+    /// The parameter at a path of the graph that the weights were made for.
+    pub fn get(&self, path: &str) -> &Array {
+        self.0.get(path).unwrap_or_else(|| panic!("bug: no parameter `{path}`"))
+    }
+
+    pub fn get_mut(&mut self, path: &str) -> &mut Array {
+        self.0.get_mut(path).unwrap_or_else(|| panic!("bug: no parameter `{path}`"))
+    }
+
+    /// SHA-256 over paths, shapes and bits of the parameters that `counts` accepts.
+    pub fn hash(&self, counts: impl Fn(&str) -> bool) -> String {
+        let mut hash = Sha256::new();
+        let mut paths: Vec<&String> = self.0.keys().filter(|p| counts(p)).collect();
+        paths.sort();
+        for path in paths {
+            let array = &self.0[path];
+            hash.update(format!("{path}{:?}", array.dims));
+            array.data.iter().for_each(|x| hash.update(x.to_le_bytes()));
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Replaces every parameter of the graph whose path begins with `prefix` by the tensor of that name in `file`.
+    ///
+    /// Every one must be there in its shape, and under the prefix the file must hold nothing else: a difference that nobody
+    /// explained is an error.
+    pub fn load(&mut self, file: &TensorFile, prefix: &str) -> Result<()> {
+        let mut problems = vec![];
+        for (path, array) in self.0.iter_mut().filter(|(path, _)| path.starts_with(prefix)) {
+            match file.tensors.get(path) {
+                None => problems.push(format!("`{path}` {:?} is missing", array.dims)),
+                Some(found) if found.dims != array.dims => {
+                    problems.push(format!("`{path}` is {:?}, and the model has {:?}", found.dims, array.dims));
+                }
+                Some(found) => array.data.clone_from(&found.data),
+            }
+        }
+        let mut spare: Vec<&String> =
+            file.tensors.keys().filter(|name| name.starts_with(prefix) && !self.0.contains_key(*name)).collect();
+        spare.sort();
+        problems.extend(
+            spare.iter().map(|name| format!("`{name}` {:?} has no place in the model", file.tensors[*name].dims)),
+        );
+        if problems.is_empty() {
+            return Ok(());
+        }
+        let whose = if prefix.is_empty() { "the model".into() } else { format!("`{}`", prefix.trim_end_matches('.')) };
+        let diagnostic = Diagnostic::error(format!("the weights do not fit {whose}")).place(file.name.clone());
+        let (shown, more) = (8, problems.len().saturating_sub(8));
+        let diagnostic = problems.into_iter().take(shown).fold(diagnostic, Diagnostic::note);
+        Err(if more > 0 { diagnostic.note(format!("and {more} more")) } else { diagnostic }.into())
+    }
+
+    /// Writes the tensors whole or not at all.
+    pub fn write(&self, path: &Path, metadata: HashMap<String, String>) -> Result<()> {
+        write_tensors(path, self.0.iter().map(|(name, a)| (name.clone(), a)), metadata)
+    }
+}
+
+/// The tensors of a safetensors file, all as 32-bit floats.
+#[derive(Debug)]
+pub struct TensorFile {
+    pub name: String,
+    pub tensors: HashMap<String, Array>,
+    pub metadata: HashMap<String, String>,
+}
+
+impl TensorFile {
+    pub fn read(path: &Path) -> Result<TensorFile> {
+        let name = path.display().to_string();
+        let wrong = |what: String| Diagnostics::from(Diagnostic::error(what).place(name.clone()));
+        let bytes = std::fs::read(path).map_err(|e| wrong(format!("cannot read the weights: {e}")))?;
+        let broken = |e: safetensors::SafeTensorError| wrong(format!("this is no whole safetensors file: {e}"));
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(broken)?;
+        let file = SafeTensors::deserialize(&bytes).map_err(broken)?;
+        let mut tensors = HashMap::new();
+        for (tensor, view) in file.iter() {
+            if view.dtype() != Dtype::F32 {
+                return Err(wrong(format!("the tensor `{tensor}` is {:?}, and only F32 is read", view.dtype())));
+            }
+            let data = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+            tensors.insert(tensor.to_string(), Array { dims: view.shape().to_vec(), data });
+        }
+        let metadata = header.metadata().clone().unwrap_or_default();
+        Ok(TensorFile { name, tensors, metadata })
+    }
+}
+
+/// Writes tensors to a safetensors file under a temporary name, then gives it its own.
+pub fn write_tensors<'a>(
+    path: &Path,
+    tensors: impl Iterator<Item = (String, &'a Array)>,
+    metadata: HashMap<String, String>,
+) -> Result<()> {
+    let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
+        .map(|(name, a)| (name, a.dims.clone(), a.data.iter().flat_map(|x| x.to_le_bytes()).collect()))
+        .collect();
+    let views = bytes.iter().map(|(name, dims, data)| {
+        (name.as_str(), TensorView::new(Dtype::F32, dims.clone(), data).expect("the data fill their shape"))
+    });
+    let data = safetensors::serialize(views, Some(metadata)).expect("names, shapes and data are consistent");
+    write_atomically(path, &data)
+}
+
+/// Writes a file whole or not at all.
+pub fn write_atomically(path: &Path, data: &[u8]) -> Result<()> {
+    let write = || -> std::io::Result<()> {
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(data)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|e| e.error)?;
+        Ok(())
+    };
+    write().map_err(|e| Diagnostic::error(format!("cannot write it: {e}")).place(path.display().to_string()).into())
+}

@@ -1,0 +1,204 @@
+//! The typed graph: what a spec means, as a list of values.
+//!
+//! A graph is a list of values in an order in which each stands behind what it is computed from. A value is either a *leaf*
+//! (an input, a target and its presence, a parameter, a running statistic, a dropout mask) or an [`Op`](crate::ops::Op) on earlier
+//! values. Every value has a [`Type`](crate::base::Type) with a symbolic batch, and says whether it is *taped*: whether a trained
+//! parameter lies below it. Taped values run on an `OwnedTape`, the others on `NoneTape`, so what is frozen has no gradient
+//! by its type, and nothing below the lowest trained parameter is ever recorded.
+//!
+//! A graph is made for one [`Mode`]. In [`Mode::Train`] dropout has a mask and norms that are not frozen use the moments of
+//! the batch and *update* their running statistics; in [`Mode::Eval`] there are neither masks nor updates.
+//!
+//! After it was built, and after every pass, a graph is checked by [`verify`]; the code behind trusts it.
+
+mod builder;
+mod print;
+mod verify;
+
+pub use builder::Builder;
+pub use print::{attributes, print};
+pub use verify::verify;
+
+use crate::base::Type;
+use crate::ops::Op;
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+/// The position of a value in its graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ValueId(pub usize);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    Train,
+    Eval,
+}
+
+/// A value that is given, not computed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Leaf {
+    /// What an example brings, by the name of the `input`.
+    Input(String),
+    /// What should come out, by the name of the `target`.
+    Target(String),
+    /// 1 for each example that has the target of that name, 0 where the label is missing.
+    Presence(String),
+    /// A parameter, by its path in [`Graph::parameters`].
+    Parameter(String),
+    /// The mask of the dropout at a path: 0, or 1 / keep with probability `keep`, drawn anew each step.
+    Mask { path: String, keep: f64 },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Definition {
+    Leaf(Leaf),
+    Op { op: Op, inputs: Vec<ValueId> },
+}
+
+/// One value of the graph.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Value {
+    pub definition: Definition,
+    pub ty: Type,
+    /// Whether a gradient must pass here: a trained parameter lies below.
+    pub taped: bool,
+    /// The path of the layer, head or loss that asked for the value.
+    pub path: String,
+}
+
+/// How a parameter starts when no weight file gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Init {
+    Zeros,
+    Ones,
+    /// Uniform in ± bound.
+    Uniform(f64),
+    /// Normal with that standard deviation, around 0.
+    Normal(f64),
+}
+
+/// What kind of memory a parameter is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Moves down the gradient.
+    Trained,
+    /// A weight that a `freeze` holds.
+    Frozen,
+    /// A running statistic of a norm: moved by [`Update`]s, never by a gradient.
+    Statistic,
+    /// A running statistic that a `freeze` holds.
+    FrozenStatistic,
+}
+
+impl Role {
+    /// Whether a `freeze` promises that it does not change.
+    pub fn is_frozen(self) -> bool {
+        matches!(self, Role::Frozen | Role::FrozenStatistic)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Parameter {
+    pub dims: Vec<usize>,
+    pub init: Init,
+    pub role: Role,
+}
+
+impl Parameter {
+    pub fn elements(&self) -> usize {
+        self.dims.iter().product()
+    }
+}
+
+/// After a training step, a running statistic moves: `state ← (1 − momentum)·state + momentum·value·correction`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Update {
+    /// The path of the statistic among the parameters.
+    pub parameter: String,
+    pub value: ValueId,
+    pub momentum: f64,
+    /// For a variance: elements of a channel in one example. With `n` of them in the batch, the correction is n/(n − 1);
+    /// without this it is 1.
+    pub bessel: Option<usize>,
+}
+
+/// What a graph is run for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// The answer of a head.
+    Head,
+    /// The loss of one task, before its weight.
+    Loss,
+    /// What training minimises.
+    Objective,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Output {
+    pub name: String,
+    pub purpose: Purpose,
+    pub value: ValueId,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Graph {
+    pub name: String,
+    pub mode: Mode,
+    pub values: Vec<Value>,
+    /// Every parameter that a value reads or an update moves, by path, in the order of the model.
+    pub parameters: IndexMap<String, Parameter>,
+    pub outputs: Vec<Output>,
+    pub updates: Vec<Update>,
+}
+
+impl Graph {
+    pub fn value(&self, id: ValueId) -> &Value {
+        &self.values[id.0]
+    }
+
+    pub fn ids(&self) -> impl Iterator<Item = ValueId> {
+        (0..self.values.len()).map(ValueId)
+    }
+
+    /// The output of that name and purpose.
+    pub fn output(&self, name: &str, purpose: Purpose) -> Option<&Output> {
+        self.outputs.iter().find(|o| o.name == name && o.purpose == purpose)
+    }
+
+    /// What training minimises, in a graph that has it.
+    pub fn objective(&self) -> Option<ValueId> {
+        self.outputs.iter().find(|o| o.purpose == Purpose::Objective).map(|o| o.value)
+    }
+
+    /// Floating-point operations of one example's forward pass.
+    pub fn flops(&self) -> u64 {
+        self.values.iter().map(|v| self.value_flops(v)).sum()
+    }
+
+    /// Floating-point operations of one value for one example.
+    pub fn value_flops(&self, value: &Value) -> u64 {
+        match &value.definition {
+            Definition::Leaf(_) => 0,
+            Definition::Op { op, inputs } => {
+                let types: Vec<Type> = inputs.iter().map(|&i| self.value(i).ty.clone()).collect();
+                op.flops(&types, &value.ty)
+            }
+        }
+    }
+}
+
+impl Value {
+    /// The values this one is computed from.
+    pub fn inputs(&self) -> &[ValueId] {
+        match &self.definition {
+            Definition::Leaf(_) => &[],
+            Definition::Op { inputs, .. } => inputs,
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What always holds of a graph. A violation is a bug of ours, never of the user's.
+
+use super::{Definition, Graph, Leaf, Mode, Purpose, Role};
+use crate::base::{DType, Dim, Type};
+
+/// Axes a value may have, the batch included: what the rank-typed definitions cover.
+pub const MAX_RANK: usize = 4;
+
+/// Checks every invariant; the message names the first value that breaks one.
+pub fn verify(graph: &Graph) -> Result<(), String> {
+    for (i, value) in graph.values.iter().enumerate() {
+        let at = |what: String| Err(format!("graph `{}`: %{i} at `{}` {what}", graph.name, value.path));
+        if value.ty.rank() > MAX_RANK || value.ty.dims.iter().skip(1).any(|d| *d == Dim::Batch) {
+            return at(format!("has the shape {}", value.ty));
+        }
+        if let Some(later) = value.inputs().iter().find(|id| id.0 >= i) {
+            return at(format!("reads %{}, which does not stand before it", later.0));
+        }
+        match &value.definition {
+            Definition::Leaf(leaf) => {
+                let (ty, taped) = match leaf {
+                    Leaf::Parameter(path) => match graph.parameters.get(path) {
+                        None => return at(format!("reads the parameter `{path}`, which is not declared")),
+                        Some(p) => (Type::fixed(DType::F32, &p.dims), p.role == Role::Trained),
+                    },
+                    Leaf::Presence(_) => (Type::batched(DType::F32, &[]), false),
+                    Leaf::Mask { .. } if graph.mode == Mode::Eval => {
+                        return at("is a mask in an evaluation graph".into());
+                    }
+                    Leaf::Mask { keep, .. } if !(*keep > 0.0 && *keep <= 1.0) => return at(format!("keeps {keep}")),
+                    _ => (value.ty.clone(), false),
+                };
+                if value.ty != ty || value.taped != taped {
+                    return at(format!("is {} (taped: {}), not {ty} (taped: {taped})", value.ty, value.taped));
+                }
+            }
+            Definition::Op { op, inputs } => {
+                let types: Vec<Type> = inputs.iter().map(|&id| graph.value(id).ty.clone()).collect();
+                match op.signature(&types) {
+                    Err(mismatch) => return at(format!("does not take its inputs: {}", mismatch.message)),
+                    Ok(ty) if ty != value.ty => return at(format!("is {}, not {ty}", value.ty)),
+                    Ok(_) => {}
+                }
+                if value.taped != inputs.iter().any(|&id| graph.value(id).taped) {
+                    return at("is taped though nothing below is trained, or the other way round".into());
+                }
+            }
+        }
+    }
+    for output in &graph.outputs {
+        let Some(value) = graph.values.get(output.value.0) else {
+            return Err(format!("graph `{}`: output `{}` is no value", graph.name, output.name));
+        };
+        if output.purpose != Purpose::Head && value.ty != Type::scalar() {
+            return Err(format!("graph `{}`: the loss `{}` is {}, no scalar", graph.name, output.name, value.ty));
+        }
+    }
+    for update in &graph.updates {
+        let moves = graph.parameters.get(&update.parameter);
+        if graph.mode != Mode::Train || moves.is_none_or(|p| p.role != Role::Statistic) {
+            return Err(format!("graph `{}`: `{}` is updated and must not be", graph.name, update.parameter));
+        }
+        if moves.is_some_and(|p| Type::fixed(DType::F32, &p.dims) != graph.value(update.value).ty) {
+            return Err(format!("graph `{}`: `{}` is updated by another shape", graph.name, update.parameter));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! Checks that need shapes, or every layer of the model.
+
+use crate::base::{DType, Diagnostic, Diagnostics, Dim, Result, Type};
+use crate::graph::{Graph, Mode, Role};
+use crate::model::{Measure, Model, Port, Selection, Term};
+use crate::parts::losses::Takes;
+use crate::parts::metrics;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+/// Whether every `freeze` and `tune` meets a layer.
+pub fn selections(model: &Model, seen: &RefCell<Vec<(String, String)>>, diagnostics: &mut Diagnostics) {
+    let seen = seen.borrow();
+    let frozen = model.freezes.iter().flat_map(|f| &f.selections).map(|s| ("freeze", s));
+    let tuned = model.tunes.iter().map(|t| ("tune", &t.selection));
+    for (word, selection) in frozen.chain(tuned) {
+        for path in &selection.paths {
+            let one = Selection { paths: vec![path.clone()], ..selection.clone() };
+            if seen.iter().any(|(path, kind)| one.contains(path, kind)) {
+                continue;
+            }
+            let what = selection.kind.as_ref().map(|k| format!("{k} in ")).unwrap_or_default();
+            let diagnostic = Diagnostic::error(format!("`{word} {what}{path}` meets no layer")).at(selection.span);
+            // Every layer and everything above one, as what could have been meant.
+            let known: BTreeSet<&str> =
+                seen.iter().flat_map(|(p, _)| p.match_indices('.').map(|(i, _)| &p[..i]).chain([p.as_str()])).collect();
+            let below: Vec<&str> =
+                known.iter().copied().filter(|k| k.split('.').count() <= path.split('.').count()).collect();
+            diagnostics.push(match &selection.kind {
+                Some(kind) if known.contains(path.as_str()) => {
+                    diagnostic.help(format!("there is no {kind} layer below `{path}`"))
+                }
+                _ => diagnostic.suggest(path, below),
+            });
+        }
+    }
+}
+
+/// Whether a loss can compare a head's values with a target.
+pub fn loss(term: &Term, takes: Takes, prediction: &Type, target: &Port) -> Option<Diagnostic> {
+    let name = term.loss.signature.name;
+    let wrong = |message: String| {
+        let diagnostic = Diagnostic::error(message).at(term.span).label(target.span, "the target");
+        Some(diagnostic.note(format!("the head `{}` gives {}", term.head, prediction.example())))
+    };
+    match (&target.ty.classes, takes) {
+        (Some(_), Takes::Numbers) => wrong(format!("`{name}` compares numbers, and `{}` has classes", term.target))
+            .map(|d| d.help("`cross_entropy` takes classes")),
+        (None, Takes::Classes) => wrong(format!("`{name}` takes classes, and `{}` has numbers", term.target))
+            .map(|d| d.help("`mse` or `huber` take numbers")),
+        (Some(classes), _) => {
+            let given = class_axis(prediction).map(|axis| prediction.dims[axis]);
+            match given {
+                Some(Dim::Size(n)) if n != classes.count => wrong(format!(
+                    "the head `{}` tells {n} classes apart, and `{}` has {}",
+                    term.head, term.target, classes.count
+                ))
+                .map(|d| d.help(format!("let the head end in {} values", classes.count))),
+                _ => None,
+            }
+        }
+        (None, _) if prediction.dtype == DType::F32 && *prediction != target.ty.ty => wrong(format!(
+            "the head `{}` gives {}, and `{}` is {}",
+            term.head,
+            prediction.example(),
+            term.target,
+            target.ty.ty.example()
+        )),
+        _ => None,
+    }
+}
+
+/// The axis of the classes: behind the batch, or the last one of a sequence.
+fn class_axis(prediction: &Type) -> Option<usize> {
+    match prediction.rank() {
+        2 | 4 => Some(1),
+        3 => Some(2),
+        _ => None,
+    }
+}
+
+/// Whether a metric can compare a head's values with a target.
+pub fn measure(measure: &Measure, prediction: &Type, target: &Port) -> Option<Diagnostic> {
+    let name = measure.metric.signature.name;
+    let place = |message: String| {
+        let diagnostic = Diagnostic::error(message).at(measure.span).label(target.span, "the target");
+        diagnostic.note(format!("the head `{}` gives {}", measure.head, prediction.example()))
+    };
+    if let Err(mismatch) = metrics::accepts(name, prediction, &target.ty.ty) {
+        return Some(mismatch.help.into_iter().fold(place(mismatch.message), Diagnostic::help));
+    }
+    let given = class_axis(prediction).map(|axis| prediction.dims[axis]);
+    match (&target.ty.classes, given) {
+        (Some(classes), Some(Dim::Size(n))) if n != classes.count => Some(place(format!(
+            "the head `{}` tells {n} classes apart, and `{}` has {}",
+            measure.head, measure.target, classes.count
+        ))),
+        _ => None,
+    }
+}
+
+/// Whether training can reach what it should: every loss feeds a trained parameter, every trained head has a loss.
+pub fn training(model: &Model, graph: &Graph, epoch: u64) -> Result<()> {
+    let mut diagnostics = Diagnostics::default();
+    if graph.mode != Mode::Train || epoch > 0 {
+        return Ok(());
+    }
+    for term in &model.terms {
+        let output = graph.outputs.iter().find(|o| o.name == term.name && o.purpose == crate::graph::Purpose::Loss);
+        if output.is_some_and(|o| !graph.value(o.value).taped) {
+            let diagnostic =
+                Diagnostic::error(format!("no trained parameter lies below the loss `{}`", term.name)).at(term.span);
+            diagnostics.push(diagnostic.help("freeze less, or give the head a layer with parameters"));
+        }
+    }
+    for head in model.heads() {
+        let prefix = format!("{}.", head.name);
+        let trained = graph.parameters.iter().any(|(path, p)| path.starts_with(&prefix) && p.role == Role::Trained);
+        let read = |name: &str| model.terms.iter().any(|t| t.head == name);
+        let reached = read(&head.name)
+            || model
+                .heads()
+                .any(|h| read(&h.name) && h.sources.iter().any(|s| s.path.split('.').next() == Some(&head.name)));
+        if trained && !reached {
+            let diagnostic =
+                Diagnostic::error(format!("no loss reaches the head `{}`, so it would never learn", head.name));
+            diagnostics.push(
+                diagnostic.at(head.span).help(format!("add a loss of `{}` to `minimize`, or freeze it", head.name)),
+            );
+        }
+    }
+    diagnostics.into_result(())
+}

@@ -1,0 +1,82 @@
+//! Model to graph: every layer becomes ops, every shape is known, and what does not fit is reported with the shapes on the way.
+//!
+//! The graph depends on the [`Mode`] and on the epoch, since a `freeze … until epoch` changes what is trained.
+
+mod check;
+mod network;
+
+use crate::base::{Diagnostic, Diagnostics, Result};
+use crate::graph::{Builder, Graph, Mode, Purpose, ValueId, verify};
+use crate::model::Model;
+use crate::parts::{balancers, losses};
+use network::Lowering;
+
+/// The graph of a model at an epoch, counted from 0.
+pub fn lower(model: &Model, mode: Mode, epoch: u64) -> Result<Graph> {
+    let mut lowering = Lowering::new(model, mode, epoch);
+    for network in &model.networks {
+        lowering.network(network);
+    }
+    let Lowering { graph, values, mut diagnostics, seen, .. } = lowering;
+    if diagnostics.has_errors() {
+        return Err(diagnostics);
+    }
+    check::selections(model, &seen, &mut diagnostics);
+    let graph = finish(model, graph, &values, &mut diagnostics);
+    let graph = diagnostics.into_result(graph)?;
+    verify(&graph).unwrap_or_else(|broken| panic!("bug: {broken}"));
+    check::training(model, &graph, epoch)?;
+    Ok(graph)
+}
+
+/// Heads, losses and objective become the outputs of the graph.
+fn finish(
+    model: &Model,
+    mut graph: Builder,
+    values: &std::collections::HashMap<String, ValueId>,
+    diagnostics: &mut Diagnostics,
+) -> Graph {
+    for head in model.heads() {
+        graph.output(&head.name, Purpose::Head, values[&head.name]);
+    }
+    let mut terms = vec![];
+    for term in &model.terms {
+        let target = model.target(&term.target).expect("resolved");
+        let prediction = values[&term.head];
+        let loss = losses::find(term.loss.signature.name).expect("bound to a loss");
+        if let Some(diagnostic) = check::loss(term, loss.takes, graph.ty(prediction), target) {
+            diagnostics.push(diagnostic);
+            continue;
+        }
+        let inputs = [prediction, graph.target(&target.name, target.ty.ty.clone()), graph.presence(&target.name)];
+        match graph.op((loss.op)(&term.loss.args), &inputs, &format!("loss.{}", term.name)) {
+            Ok(value) => {
+                graph.output(&term.name, Purpose::Loss, value);
+                terms.push(balancers::Term { loss: value, weight: term.weight });
+            }
+            Err(mismatch) => {
+                let ty = graph.ty(prediction).example();
+                let mut diagnostic = Diagnostic::error(mismatch.message).at(term.span);
+                diagnostic = diagnostic.note(format!(
+                    "the head `{}` gives {ty}, the target `{}` is {}",
+                    term.head,
+                    term.target,
+                    target.ty.ty.example()
+                ));
+                diagnostics.push(mismatch.help.into_iter().fold(diagnostic, Diagnostic::help));
+            }
+        }
+    }
+    for measure in &model.measures {
+        let target = model.target(&measure.target).expect("resolved");
+        diagnostics.0.extend(check::measure(measure, graph.ty(values[&measure.head]), target));
+    }
+    if terms.len() == model.terms.len() {
+        let balancer = balancers::find(model.balance.signature.name).expect("bound to a balancer");
+        match balancer.combine(&mut graph, &terms, &model.balance.args) {
+            Ok(objective) => graph.output("objective", Purpose::Objective, objective),
+            Err(mismatch) => diagnostics.push(Diagnostic::error(mismatch.message).at(model.balance.span)),
+        }
+    }
+    graph.finish()
+}

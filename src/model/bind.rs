@@ -1,0 +1,310 @@
+//! Expressions to values, and calls to signatures.
+//!
+//! Evaluation knows numbers, words, lists, arithmetic, and the parameters of the block around. Binding gives each argument
+//! to a parameter, checks its kind and fills in defaults. What is wrong goes to the binder's diagnostics.
+
+use super::catalog::catalog;
+use crate::base::signature::{Arg, Args, Call, Default as DefaultValue, Kind, PartKind, Signature, Value};
+use crate::base::{Diagnostic, Diagnostics, Span};
+use crate::syntax::ast::{Argument, BinaryOp, Expr, ExprKind, Stage, Suffix};
+use crate::syntax::parser::parse_expression;
+use std::collections::BTreeMap;
+
+/// The parameters of the block around, with their values.
+pub type Scope = BTreeMap<String, Value>;
+
+/// Layers given as an argument, not yet expanded.
+#[derive(Clone, Copy, Debug)]
+pub enum Layers<'a> {
+    Expr(&'a Expr),
+    Stages(&'a [Stage]),
+}
+
+/// A bound call, and its arguments that are layers, in the order of their [`Value::Chain`] numbers.
+pub struct Bound<'a> {
+    pub call: Call,
+    pub chains: Vec<Layers<'a>>,
+}
+
+#[derive(Default)]
+pub struct Binder {
+    pub diagnostics: Diagnostics,
+}
+
+impl Binder {
+    pub fn report(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// A call, or a bare name, of a part of that kind.
+    pub fn part<'a>(&mut self, expr: &'a Expr, kind: PartKind, scope: &Scope) -> Option<Bound<'a>> {
+        let (name, arguments, stages) = match &expr.kind {
+            ExprKind::Path(path) => (path, &[][..], None),
+            ExprKind::Call { name, arguments, stages } => (name, &arguments[..], stages.as_deref()),
+            ExprKind::Group(inner) => return self.part(inner, kind, scope),
+            _ => {
+                let message = format!("expected a {}", kind.noun());
+                self.report(Diagnostic::error(message).at(expr.span));
+                return None;
+            }
+        };
+        let list = catalog(kind);
+        let Some(signature) = list.iter().copied().find(|s| s.name == name.to_string()) else {
+            let message = format!("there is no {} `{name}`", kind.noun());
+            let diagnostic = Diagnostic::error(message).at(name.span);
+            self.report(diagnostic.suggest(&name.to_string(), list.iter().map(|s| s.name)));
+            return None;
+        };
+        self.call(signature, arguments, stages, expr.span, scope)
+    }
+
+    /// Binds arguments to a signature. Reports everything that is wrong with them at once.
+    pub fn call<'a>(
+        &mut self,
+        signature: &'static Signature,
+        arguments: &'a [Argument],
+        stages: Option<&'a [Stage]>,
+        span: Span,
+        scope: &Scope,
+    ) -> Option<Bound<'a>> {
+        let errors = self.diagnostics.0.len();
+        let mut args = Args::default();
+        let mut chains = vec![];
+        let mut position = 0;
+        for argument in arguments {
+            let param = match &argument.name {
+                Some(name) => signature.params.iter().find(|p| p.name == name.text).or_else(|| {
+                    let message = format!("`{}` has no argument `{}`", signature.name, name.text);
+                    let known = signature.params.iter().map(|p| p.name);
+                    self.report(Diagnostic::error(message).at(name.span).suggest(&name.text, known));
+                    None
+                }),
+                None => {
+                    let param = signature.params.get(position);
+                    if !param.is_some_and(|p| matches!(p.kind, Kind::Rest(_))) {
+                        position += 1;
+                    }
+                    if param.is_none() {
+                        let (name, most) = (signature.name, signature.params.len());
+                        let message = format!("`{name}` takes at most {most} {}", plural(most, "argument"));
+                        self.report(Diagnostic::error(message).label(argument.value.span, "one too many"));
+                    }
+                    param
+                }
+            };
+            let Some(param) = param else { continue };
+            let value_span = argument.value.span;
+            if let Kind::Rest(kind) = &param.kind {
+                let Some(value) = self.fit(kind, &argument.value, scope, &mut chains, param.name, signature) else {
+                    continue;
+                };
+                let rest = args.0.entry(param.name).or_insert(Arg { value: Value::List(vec![]), span: value_span });
+                if let Value::List(list) = &mut rest.value {
+                    rest.span = rest.span.to(value_span);
+                    list.push(Arg { value, span: value_span });
+                }
+                continue;
+            }
+            if args.has(param.name) {
+                self.report(Diagnostic::error(format!("`{}` is given twice", param.name)).at(value_span));
+                continue;
+            }
+            if let Some(value) = self.fit(&param.kind, &argument.value, scope, &mut chains, param.name, signature) {
+                args.0.insert(param.name, Arg { value, span: value_span });
+            }
+        }
+        if let Some(stages) = stages {
+            match signature.params.iter().find(|p| matches!(p.kind, Kind::Chain)) {
+                Some(param) if !args.has(param.name) => {
+                    chains.push(Layers::Stages(stages));
+                    args.0.insert(param.name, Arg { value: Value::Chain(chains.len() - 1), span });
+                }
+                _ => self.report(Diagnostic::error(format!("`{}` takes no layers in braces", signature.name)).at(span)),
+            }
+        }
+        let failed = self.diagnostics.0.len() > errors;
+        for param in signature.params {
+            if failed || args.has(param.name) {
+                continue;
+            }
+            match param.default {
+                DefaultValue::Absent => {}
+                DefaultValue::Required => {
+                    let message = format!("`{}` needs `{}`", signature.name, param.name);
+                    let help = format!("`{}`: {}, {}", param.name, param.doc, param.kind.describe());
+                    self.report(Diagnostic::error(message).at(span).help(help));
+                }
+                DefaultValue::Is(text) => {
+                    let value = self.default_value(param.kind, text, signature, param.name);
+                    args.0.insert(param.name, Arg { value, span });
+                }
+            }
+        }
+        // The order of the signature, so that equal calls print and compare alike.
+        args.0.sort_by_key(|name, _| signature.params.iter().position(|p| p.name == *name));
+        (self.diagnostics.0.len() == errors).then_some(Bound { call: Call { signature, args, span }, chains })
+    }
+
+    /// The value of a default, which is part of our own tables.
+    fn default_value(&mut self, kind: Kind, text: &'static str, signature: &Signature, param: &'static str) -> Value {
+        let bug = |what: String| -> ! { panic!("bug: the default `{text}` of `{}`: `{param}` {what}", signature.name) };
+        let expr = parse_expression(text).unwrap_or_else(|e| bug(e.render(None, false)));
+        let mut binder = Binder::default();
+        let value = binder.fit(&kind, &expr, &Scope::new(), &mut vec![], param, signature);
+        value.unwrap_or_else(|| bug(binder.diagnostics.render(None, false)))
+    }
+
+    /// The argument as a value of that kind, or a diagnostic and nothing.
+    fn fit<'a>(
+        &mut self,
+        kind: &Kind,
+        expr: &'a Expr,
+        scope: &Scope,
+        chains: &mut Vec<Layers<'a>>,
+        param: &str,
+        signature: &Signature,
+    ) -> Option<Value> {
+        let kinds = if let Kind::Either(kinds) = kind { kinds } else { std::slice::from_ref(kind) };
+        let names_layers = kinds.iter().any(|k| matches!(k, Kind::Chain));
+        let value = self.evaluate(expr, scope, names_layers || kinds.iter().any(|k| matches!(k, Kind::Part(_))))?;
+        if let Some(value) = value.as_ref().and_then(|v| kinds.iter().find_map(|k| fits(k, v))) {
+            return Some(value);
+        }
+        if let Some(Kind::Part(part)) = kinds.iter().find(|k| matches!(k, Kind::Part(_)))
+            && is_name_or_call(expr)
+        {
+            return self.part(expr, *part, scope).map(|bound| Value::Part(bound.call));
+        }
+        if names_layers && value.as_ref().is_none_or(|v| matches!(v, Value::Word(_))) {
+            chains.push(Layers::Expr(expr));
+            return Some(Value::Chain(chains.len() - 1));
+        }
+        let message = format!("`{param}` of `{}` is {}", signature.name, kind.describe());
+        let mut diagnostic = Diagnostic::error(message).at(expr.span);
+        if let (Some(Value::Word(word)), Some(Kind::Word(words))) =
+            (&value, kinds.iter().find(|k| matches!(k, Kind::Word(_))))
+        {
+            diagnostic = diagnostic.suggest(word, words.iter().copied());
+        }
+        self.report(diagnostic);
+        None
+    }
+
+    /// The value of an expression. The outer `None` means that something wrong was reported; the inner one, that it has no
+    /// value by itself because it names layers or a part, which only happens where `calls` allows it.
+    fn evaluate(&mut self, expr: &Expr, scope: &Scope, calls: bool) -> Option<Option<Value>> {
+        Some(Some(match &expr.kind {
+            ExprKind::Number { value, suffix, .. } => match suffix {
+                Suffix::Times => Value::Factor(*value),
+                Suffix::Milliseconds => Value::Duration(*value),
+                Suffix::Seconds => Value::Duration(*value * 1000.0),
+                Suffix::None => number(*value),
+            },
+            ExprKind::Text(text) => Value::Text(text.clone()),
+            ExprKind::Path(path) => match path.to_string().as_str() {
+                "true" => Value::Flag(true),
+                "false" => Value::Flag(false),
+                word => scope.get(word).cloned().unwrap_or(Value::Word(word.into())),
+            },
+            ExprKind::List(items) => {
+                let mut list = vec![];
+                for item in items {
+                    let value = self.evaluate(item, scope, false)??;
+                    list.push(Arg { value, span: item.span });
+                }
+                Value::List(list)
+            }
+            ExprKind::Group(inner) => return self.evaluate(inner, scope, calls),
+            ExprKind::Negate(inner) => number(-self.number(inner, scope)?),
+            ExprKind::Binary { op, left, right } => {
+                let (a, b) = (self.number(left, scope)?, self.number(right, scope)?);
+                let result = match op {
+                    BinaryOp::Add => a + b,
+                    BinaryOp::Subtract => a - b,
+                    BinaryOp::Multiply => a * b,
+                    BinaryOp::Divide => a / b,
+                };
+                if !result.is_finite() {
+                    self.report(Diagnostic::error(format!("{a} {} {b} is no number", op.symbol())).at(expr.span));
+                    return None;
+                }
+                number(result)
+            }
+            ExprKind::Call { .. } | ExprKind::Chain(_) if calls => return Some(None),
+            ExprKind::Call { .. } | ExprKind::Chain(_) => {
+                self.report(Diagnostic::error("expected a value, not a call").at(expr.span));
+                return None;
+            }
+        }))
+    }
+
+    /// The number that an expression comes to.
+    pub fn number(&mut self, expr: &Expr, scope: &Scope) -> Option<f64> {
+        match self.evaluate(expr, scope, false)?? {
+            Value::Int(n) => Some(n as f64),
+            Value::Float(x) => Some(x),
+            other => {
+                let mut diagnostic = Diagnostic::error("expected a number").at(expr.span);
+                if let Value::Word(word) = other {
+                    diagnostic = diagnostic.suggest(&word, scope.keys().map(String::as_str));
+                }
+                self.report(diagnostic);
+                None
+            }
+        }
+    }
+
+    /// The value of a block's argument: anything but layers.
+    pub fn value(&mut self, expr: &Expr, scope: &Scope) -> Option<Value> {
+        self.evaluate(expr, scope, false)?
+    }
+}
+
+fn is_name_or_call(expr: &Expr) -> bool {
+    matches!(expr.kind, ExprKind::Path(_) | ExprKind::Call { .. })
+}
+
+/// Whole numbers are integers, whatever arithmetic made them.
+fn number(x: f64) -> Value {
+    if x.fract() == 0.0 && x.abs() < 9e15 { Value::Int(x as i64) } else { Value::Float(x) }
+}
+
+/// The value as one of that kind.
+fn fits(kind: &Kind, value: &Value) -> Option<Value> {
+    let int = |least: i64| value.as_int().filter(|n| *n >= least && *n <= i64::from(u32::MAX)).map(Value::Int);
+    let plain = matches!(value, Value::Int(_) | Value::Float(_));
+    let float = |holds: fn(f64) -> bool| {
+        value.as_float().filter(|x| plain && x.is_finite() && holds(*x)).map(|_| value.clone())
+    };
+    match kind {
+        Kind::Count => int(1),
+        Kind::Whole => int(0),
+        Kind::Integer => int(i64::from(i32::MIN)),
+        Kind::Number => float(|_| true),
+        Kind::Positive => float(|x| x > 0.0),
+        Kind::NonNegative => float(|x| x >= 0.0),
+        Kind::Fraction => float(|x| (0.0..1.0).contains(&x)),
+        Kind::Factor => matches!(value, Value::Factor(_)).then(|| value.clone()),
+        Kind::Duration => matches!(value, Value::Duration(_)).then(|| value.clone()),
+        Kind::Flag => matches!(value, Value::Flag(_)).then(|| value.clone()),
+        Kind::Text => matches!(value, Value::Text(_)).then(|| value.clone()),
+        Kind::Word(words) => match value {
+            Value::Word(word) if words.contains(&word.as_str()) => Some(value.clone()),
+            _ => None,
+        },
+        Kind::List(kind) => match value {
+            Value::List(list) => {
+                let each = |arg: &Arg| Some(Arg { value: fits(kind, &arg.value)?, span: arg.span });
+                list.iter().map(each).collect::<Option<Vec<_>>>().map(Value::List)
+            }
+            _ => None,
+        },
+        Kind::Either(kinds) => kinds.iter().find_map(|k| fits(k, value)),
+        Kind::Prediction | Kind::Target => matches!(value, Value::Word(_)).then(|| value.clone()),
+        Kind::Rest(_) | Kind::Part(_) | Kind::Chain => None,
+    }
+}
+
+pub fn plural(n: usize, noun: &str) -> String {
+    if n == 1 { noun.into() } else { format!("{noun}s") }
+}

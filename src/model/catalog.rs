@@ -1,0 +1,39 @@
+//! Every name of the language, by kind.
+
+use super::settings;
+use crate::base::signature::{PartKind, Signature};
+use crate::{data, parts};
+
+/// The signatures of a kind, in the order of the reference.
+pub fn catalog(kind: PartKind) -> Vec<&'static Signature> {
+    match kind {
+        PartKind::Layer => parts::layers::LAYERS.iter().map(|l| l.signature()).collect(),
+        PartKind::Loss => parts::losses::LOSSES.iter().map(|l| l.signature).collect(),
+        PartKind::Metric => parts::metrics::signatures(),
+        PartKind::Optimizer => parts::optimizers::signatures(),
+        PartKind::Schedule => parts::schedules::signatures(),
+        PartKind::Balancer => parts::balancers::BALANCERS.iter().map(|b| b.signature()).collect(),
+        PartKind::Source => data::sources(),
+        PartKind::Column => data::columns(),
+        PartKind::Step => data::steps(),
+        PartKind::Weights => vec![&settings::RUN],
+        PartKind::Settings => vec![&settings::TRAIN, &settings::SERVE, &settings::TUNE, &settings::BACKBONE],
+    }
+}
+
+/// The kinds as the pages of a manual: title and kind.
+pub fn pages() -> &'static [(&'static str, PartKind)] {
+    &[
+        ("Layers", PartKind::Layer),
+        ("Losses", PartKind::Loss),
+        ("Metrics", PartKind::Metric),
+        ("Balancers", PartKind::Balancer),
+        ("Optimizers", PartKind::Optimizer),
+        ("Schedules", PartKind::Schedule),
+        ("Data sources", PartKind::Source),
+        ("Columns", PartKind::Column),
+        ("Preparation steps", PartKind::Step),
+        ("Weights", PartKind::Weights),
+        ("Settings", PartKind::Settings),
+    ]
+}

@@ -1,0 +1,155 @@
+//! What a spec means before shapes are known: every name resolved, every argument bound, every layer with its path.
+//!
+//! [`resolve`] turns a syntax tree into a [`Model`], or into everything that is wrong with it. What needs shapes (whether
+//! layers fit, class counts, whether a freeze meets anything) is checked by the next stage, [`lower`](crate::lower).
+
+mod bind;
+mod catalog;
+mod expand;
+mod overrides;
+mod print;
+mod project;
+mod resolve;
+mod select;
+mod settings;
+mod spec;
+
+pub use catalog::{catalog, pages};
+pub use expand::{LayerNode, Tree};
+pub use overrides::override_setting;
+pub use print::print;
+pub use project::Project;
+pub use resolve::resolve;
+pub use select::Selection;
+pub use settings::{LearningRate, TRAIN};
+pub use spec::{Failure, Spec};
+
+use crate::base::Span;
+use crate::base::signature::{Args, Call};
+use crate::data::{DataSpec, FieldType};
+
+/// A complete, typed model.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub name: String,
+    pub inputs: Vec<Port>,
+    pub targets: Vec<Port>,
+    /// Backbones and heads, each behind what it reads.
+    pub networks: Vec<Network>,
+    pub freezes: Vec<Freeze>,
+    pub tunes: Vec<Tune>,
+    /// The tasks: what `minimize` adds up.
+    pub terms: Vec<Term>,
+    pub balance: Call,
+    pub measures: Vec<Measure>,
+    pub data: Vec<DataSpec>,
+    /// Bound by [`TRAIN`].
+    pub train: Args,
+    /// Bound by the settings of `serve`.
+    pub serve: Args,
+}
+
+/// An `input` or a `target`.
+#[derive(Clone, Debug)]
+pub struct Port {
+    pub name: String,
+    pub ty: FieldType,
+    pub span: Span,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NetworkKind {
+    Backbone,
+    Head,
+}
+
+/// A `backbone` or a `head`.
+#[derive(Clone, Debug)]
+pub struct Network {
+    pub name: String,
+    pub kind: NetworkKind,
+    /// What it reads: inputs, networks above, or taps such as `trunk.layer2`. Several are joined along the features.
+    pub sources: Vec<Reference>,
+    /// Where its parameters start from, when they are not drawn at random.
+    pub weights: Option<Weights>,
+    pub body: Tree,
+    pub span: Span,
+}
+
+/// A name or path, and where it stands.
+#[derive(Clone, Debug)]
+pub struct Reference {
+    pub path: String,
+    pub span: Span,
+}
+
+/// Where a backbone's parameters come from.
+#[derive(Clone, Debug)]
+pub struct Weights {
+    pub from: WeightsFrom,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum WeightsFrom {
+    /// A safetensors file, relative to the spec.
+    File(String),
+    /// The newest training run of a model.
+    Run { model: String, last: bool },
+}
+
+/// A `freeze`: what it selects, and until which epoch it holds.
+#[derive(Clone, Debug)]
+pub struct Freeze {
+    pub selections: Vec<Selection>,
+    pub until: Option<u64>,
+}
+
+/// One selection of a `tune`, with what it changes.
+#[derive(Clone, Debug)]
+pub struct Tune {
+    pub selection: Selection,
+    pub lr: Option<LearningRate>,
+    pub weight_decay: Option<f64>,
+}
+
+/// One loss of `minimize`: a task.
+#[derive(Clone, Debug)]
+pub struct Term {
+    /// The name of the head, or of head and loss when a head has several.
+    pub name: String,
+    pub weight: f64,
+    pub loss: Call,
+    pub head: String,
+    pub target: String,
+    pub span: Span,
+}
+
+/// One metric of `measure`.
+#[derive(Clone, Debug)]
+pub struct Measure {
+    /// `accuracy(label)`: how tables and logs call it.
+    pub name: String,
+    pub metric: Call,
+    pub head: String,
+    pub target: String,
+    pub span: Span,
+}
+
+impl Model {
+    pub fn target(&self, name: &str) -> Option<&Port> {
+        self.targets.iter().find(|t| t.name == name)
+    }
+
+    pub fn heads(&self) -> impl Iterator<Item = &Network> {
+        self.networks.iter().filter(|n| n.kind == NetworkKind::Head)
+    }
+
+    /// The epochs at which a freeze ends, so that the graph changes.
+    pub fn thaw_epochs(&self) -> Vec<u64> {
+        let mut epochs: Vec<u64> = self.freezes.iter().filter_map(|f| f.until).collect();
+        epochs.sort_unstable();
+        epochs.dedup();
+        epochs
+    }
+}

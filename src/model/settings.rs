@@ -1,0 +1,87 @@
+//! Settings of the blocks that name no part: `train`, `serve`, `tune`, and the options of a backbone.
+
+use crate::base::signature::{Kind, Param, PartKind, Signature};
+
+/// `train { … }`.
+pub static TRAIN: Signature = Signature {
+    name: "train",
+    kind: PartKind::Settings,
+    summary: "how to train",
+    params: &[
+        Param::with("epochs", Kind::Count, "10", "passes over the training rows"),
+        Param::with("batch", Kind::Count, "32", "rows of a step"),
+        Param::with("optimizer", Kind::Part(PartKind::Optimizer), "adam", "how gradients move the parameters"),
+        Param::with("schedule", Kind::Part(PartKind::Schedule), "constant", "how the learning rate changes"),
+        Param::optional(
+            "clip",
+            Kind::Positive,
+            "the largest norm of all gradients together; longer ones are scaled down",
+        ),
+        Param::with("seed", Kind::Whole, "0", "of initial parameters, shuffling and dropout"),
+        Param::optional("patience", Kind::Count, "stop after so many epochs without a better validation objective"),
+    ],
+};
+
+/// `serve { … }`.
+pub static SERVE: Signature = Signature {
+    name: "serve",
+    kind: PartKind::Settings,
+    summary: "how to serve",
+    params: &[
+        Param::with("port", Kind::Count, "8080", "port of the server"),
+        Param::with(
+            "batch",
+            Kind::Count,
+            "1",
+            "most requests answered in one pass; the memory to serve is planned for it",
+        ),
+        Param::with("wait", Kind::Duration, "2ms", "longest wait for a batch to fill"),
+    ],
+};
+
+/// `tune SELECTION (…)`.
+pub static TUNE: Signature = Signature {
+    name: "tune",
+    kind: PartKind::Settings,
+    summary: "what is different for some parameters",
+    params: &[
+        Param::optional(
+            "lr",
+            Kind::Either(&[Kind::Factor, Kind::Positive]),
+            "learning rate, as a multiple of the optimizer's (`0.1x`) or by itself (`1e-4`)",
+        ),
+        Param::optional("weight_decay", Kind::NonNegative, "weight decay in place of the optimizer's"),
+    ],
+};
+
+/// The options of `backbone NAME(…, options)`.
+pub static BACKBONE: Signature = Signature {
+    name: "backbone",
+    kind: PartKind::Settings,
+    summary: "options of a backbone, behind what it reads",
+    params: &[Param::optional(
+        "weights",
+        Kind::Either(&[Kind::Text, Kind::Part(PartKind::Weights)]),
+        "where the parameters start: a `.safetensors` file, or `run(model)`",
+    )],
+};
+
+/// `weights: run(model)`.
+pub static RUN: Signature = Signature {
+    name: "run",
+    kind: PartKind::Weights,
+    summary: "the parameters that the newest training run of a model left",
+    params: &[
+        Param::required("model", Kind::Either(&[Kind::Text, Kind::Prediction]), "the name of the model"),
+        Param::with("checkpoint", Kind::Word(&["best", "last"]), "best", "which of the run's checkpoints"),
+    ],
+};
+
+/// A learning rate of `tune`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum LearningRate {
+    /// A multiple of the optimizer's.
+    Times(f64),
+    /// In place of the optimizer's; the schedule still applies.
+    Absolute(f64),
+}

@@ -1,0 +1,81 @@
+//! A spec file, read and resolved.
+
+use super::{Model, override_setting, resolve};
+use crate::base::{Diagnostic, Diagnostics, Source};
+use crate::syntax::ast::File;
+use crate::syntax::parser::parse;
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+
+/// A spec and its model.
+#[derive(Debug)]
+pub struct Spec {
+    pub source: Source,
+    pub file: File,
+    pub model: Model,
+    pub warnings: Diagnostics,
+    /// The settings that were overridden, as `NAME=VALUE`.
+    pub overrides: Vec<String>,
+}
+
+/// What is wrong with a spec, with its text for the message; without text when it could not be read.
+#[derive(Debug)]
+pub struct Failure {
+    pub source: Option<Source>,
+    pub diagnostics: Diagnostics,
+}
+
+impl From<Diagnostics> for Failure {
+    fn from(diagnostics: Diagnostics) -> Self {
+        Self { source: None, diagnostics }
+    }
+}
+
+impl From<Diagnostic> for Failure {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Diagnostics::from(diagnostic).into()
+    }
+}
+
+impl Spec {
+    /// Reads a spec file.
+    pub fn read(path: &Path, overrides: &[String]) -> Result<Spec, Failure> {
+        let name = path.display().to_string();
+        let text = std::fs::read(path).map_err(|error| {
+            let diagnostic = Diagnostic::error(format!("cannot read the spec: {error}")).place(name.clone());
+            let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            let specs: Vec<String> = entries.map(|e| e.file_name().to_string_lossy().into_owned()).filter(|n| n.ends_with(".mtl")).collect();
+            let file = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+            diagnostic.suggest(&file, specs.iter().map(String::as_str))
+        })?;
+        let text = String::from_utf8(text).map_err(|error| {
+            let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
+            Diagnostic::error("the spec is no UTF-8 text").place(format!("{name}:{line}"))
+        })?;
+        let root: PathBuf = path.parent().unwrap_or(Path::new("")).into();
+        Spec::of(Source::new(name, text), &root, overrides)
+    }
+
+    /// Resolves the text of a spec. Relative paths in it start from `root`.
+    pub fn of(source: Source, root: &Path, overrides: &[String]) -> Result<Spec, Failure> {
+        let resolved = parse(&source).and_then(|mut file| {
+            let mut diagnostics = Diagnostics::default();
+            for assignment in overrides {
+                diagnostics.take(override_setting(&mut file, assignment));
+            }
+            diagnostics.into_result(())?;
+            resolve(&source, &file, root).map(|(model, warnings)| (file, model, warnings))
+        });
+        match resolved {
+            Ok((file, model, warnings)) => Ok(Spec { source, file, model, warnings, overrides: overrides.to_vec() }),
+            Err(diagnostics) => Err(Failure { source: Some(source), diagnostics }),
+        }
+    }
+
+    /// SHA-256 of the text and the overrides: what a plan was made from.
+    pub fn digest(&self) -> String {
+        let text = format!("{}\0{}", self.source.text, self.overrides.join("\0"));
+        Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}

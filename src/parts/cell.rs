@@ -1,0 +1,101 @@
+//! Where a layer is built: the graph so far, the layer's arguments and path, and what `freeze` decided for it.
+
+use crate::base::Type;
+use crate::base::signature::{Args, Value as ArgValue};
+use crate::graph::{Builder, Init, Mode, Role, ValueId};
+use crate::ops::{Mismatch, Op};
+
+/// What `freeze` decided for one layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Parameters keep their values, norms use and keep their running statistics, dropout is off.
+    pub frozen: bool,
+}
+
+/// Why a layer could not be built.
+#[derive(Debug)]
+pub enum Fault {
+    /// The layer does not take its input. The caller adds place and shapes.
+    Mismatch(Mismatch),
+    /// A layer inside failed, and a diagnostic says so already.
+    Reported,
+}
+
+impl From<Mismatch> for Fault {
+    fn from(mismatch: Mismatch) -> Self {
+        Fault::Mismatch(mismatch)
+    }
+}
+
+/// What a layer needs of whoever builds it.
+pub trait Host {
+    /// Builds the layers of one of the call's chains behind `x`.
+    fn chain(&mut self, graph: &mut Builder, chain: usize, x: ValueId) -> Result<ValueId, Fault>;
+
+    /// What `freeze` decided for a layer of that path and kind.
+    fn policy(&self, path: &str, kind: &str) -> Policy;
+}
+
+/// One layer while it is built.
+pub struct Cell<'a> {
+    pub graph: &'a mut Builder,
+    pub host: &'a mut dyn Host,
+    pub args: &'a Args,
+    /// The path of the layer; its parameters are `path.weight`, `path.bias`, ….
+    pub path: String,
+    pub policy: Policy,
+    /// Whether the next layer of the chain is a norm, which makes a bias here useless.
+    pub before_norm: bool,
+}
+
+impl Cell<'_> {
+    pub fn ty(&self, x: ValueId) -> Type {
+        self.graph.ty(x).clone()
+    }
+
+    /// Whether the layer behaves as in training: masks drawn, batch moments used.
+    pub fn trains(&self) -> bool {
+        self.graph.mode() == Mode::Train && !self.policy.frozen
+    }
+
+    pub fn op(&mut self, op: impl Into<Op>, inputs: &[ValueId]) -> Result<ValueId, Fault> {
+        Ok(self.graph.op(op, inputs, &self.path)?)
+    }
+
+    /// A weight of this layer, trained unless frozen.
+    pub fn weight(&mut self, name: &str, dims: &[usize], init: Init) -> ValueId {
+        let role = if self.policy.frozen { Role::Frozen } else { Role::Trained };
+        self.graph.parameter(&self.name(name), dims, init, role)
+    }
+
+    /// A running statistic of this layer.
+    pub fn statistic(&mut self, name: &str, dims: &[usize], init: Init) -> ValueId {
+        let role = if self.policy.frozen { Role::FrozenStatistic } else { Role::Statistic };
+        self.graph.parameter(&self.name(name), dims, init, role)
+    }
+
+    /// The path of a parameter of this layer.
+    pub fn name(&self, name: &str) -> String {
+        format!("{}.{name}", self.path)
+    }
+
+    /// Builds the chain given as argument `param` behind `x`.
+    pub fn chain(&mut self, param: &str, x: ValueId) -> Result<ValueId, Fault> {
+        match self.args.get(param).map(|arg| &arg.value) {
+            Some(ArgValue::Chain(index)) => self.host.chain(self.graph, *index, x),
+            other => panic!("bug: argument `{param}` is {other:?}, no chain"),
+        }
+    }
+
+    /// Builds something of its own path and kind inside this layer, such as the projection of a residual.
+    pub fn within<R>(&mut self, name: &str, kind: &str, build: impl FnOnce(&mut Cell<'_>) -> R) -> R {
+        let path = self.name(name);
+        let policy = self.host.policy(&path, kind);
+        build(&mut Cell { graph: self.graph, host: self.host, args: self.args, path, policy, before_norm: false })
+    }
+}
+
+/// Uniform in ± √(1 / fan-in): what PyTorch gives the weights and biases of its linear and convolution layers.
+pub fn fan_in(inputs: usize) -> Init {
+    Init::Uniform((1.0 / inputs.max(1) as f64).sqrt())
+}

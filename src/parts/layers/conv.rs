@@ -1,0 +1,91 @@
+//! `conv` and `depthwise`: two-dimensional convolutions.
+
+use super::Layer;
+use super::linear::has_bias;
+use super::spatial::{PADDING, PAIR, feature_map, padding, pair};
+use crate::base::signature::{Kind, Param, PartKind, Signature};
+use crate::graph::ValueId;
+use crate::ops::{self, Mismatch};
+use crate::parts::cell::{Cell, Fault, fan_in};
+
+pub struct Conv;
+pub struct Depthwise;
+
+const BIAS: Param =
+    Param::with("bias", Kind::Either(&[Kind::Flag, Kind::Word(&["auto"])]), "auto", "`auto`: unless a norm follows");
+
+static CONV: Signature = Signature {
+    name: "conv",
+    kind: PartKind::Layer,
+    summary: "convolution of a feature map: `[in, h, w]` to `[out, h', w']`",
+    params: &[
+        Param::required("out", Kind::Count, "channels of the result"),
+        Param::required("kernel", PAIR, "size of the window, or `[height, width]`"),
+        Param::with("stride", PAIR, "1", "step of the window"),
+        PADDING,
+        Param::with("dilation", PAIR, "1", "distance of the window's points"),
+        Param::with("groups", Kind::Count, "1", "parts of the channels that do not see each other"),
+        BIAS,
+    ],
+};
+
+static DEPTHWISE: Signature = Signature {
+    name: "depthwise",
+    kind: PartKind::Layer,
+    summary: "convolution of each channel by itself: `[c, h, w]` to `[c, h', w']`",
+    params: &[
+        Param::required("kernel", PAIR, "size of the window, or `[height, width]`"),
+        Param::with("stride", PAIR, "1", "step of the window"),
+        PADDING,
+        Param::with("dilation", PAIR, "1", "distance of the window's points"),
+        BIAS,
+    ],
+};
+
+impl Layer for Conv {
+    fn signature(&self) -> &'static Signature {
+        &CONV
+    }
+
+    fn kind(&self) -> &'static str {
+        "conv"
+    }
+
+    fn build(&self, cell: &mut Cell<'_>, x: ValueId) -> Result<ValueId, Fault> {
+        convolve(cell, x, cell.args.size("out"), cell.args.size("groups"))
+    }
+}
+
+impl Layer for Depthwise {
+    fn signature(&self) -> &'static Signature {
+        &DEPTHWISE
+    }
+
+    fn kind(&self) -> &'static str {
+        "conv"
+    }
+
+    fn build(&self, cell: &mut Cell<'_>, x: ValueId) -> Result<ValueId, Fault> {
+        let [channels, ..] = feature_map("depthwise", &cell.ty(x))?;
+        convolve(cell, x, channels, channels)
+    }
+}
+
+fn convolve(cell: &mut Cell<'_>, x: ValueId, out: usize, groups: usize) -> Result<ValueId, Fault> {
+    let [channels, height, width] = feature_map("conv", &cell.ty(x))?;
+    if channels % groups != 0 || out % groups != 0 {
+        let message =
+            format!("{groups} groups divide neither or only one of {channels} input and {out} output channels");
+        return Err(Mismatch::new(message).into());
+    }
+    let (kernel, stride, dilation) =
+        (pair(cell.args, "kernel")?, pair(cell.args, "stride")?, pair(cell.args, "dilation")?);
+    let padding = padding(cell.args, [height, width], kernel, stride, dilation);
+    let bias = has_bias(cell);
+    let fan = channels / groups * kernel[0] * kernel[1];
+    let mut inputs = vec![x, cell.weight("weight", &[out, channels / groups, kernel[0], kernel[1]], fan_in(fan))];
+    if bias {
+        inputs.push(cell.weight("bias", &[out], fan_in(fan)));
+    }
+    cell.op(ops::conv2d::Conv2d { stride, padding, dilation, groups, bias }, &inputs)
+}

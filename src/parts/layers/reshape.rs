@@ -1,0 +1,31 @@
+//! `reshape(…)`: the same values in another shape.
+
+use super::Layer;
+use crate::base::signature::{Kind, Param, PartKind, Signature};
+use crate::graph::ValueId;
+use crate::ops;
+use crate::parts::cell::{Cell, Fault};
+
+pub struct Reshape;
+
+static SIGNATURE: Signature = Signature {
+    name: "reshape",
+    kind: PartKind::Layer,
+    summary: "the same values of each example, in another shape",
+    params: &[Param::required("dims", Kind::Rest(&Kind::Count), "sizes of the result, without the batch")],
+};
+
+impl Layer for Reshape {
+    fn signature(&self) -> &'static Signature {
+        &SIGNATURE
+    }
+
+    fn kind(&self) -> &'static str {
+        "shape"
+    }
+
+    fn build(&self, cell: &mut Cell<'_>, x: ValueId) -> Result<ValueId, Fault> {
+        let dims = cell.args.list("dims").iter().filter_map(|a| a.value.as_int()).map(|n| n as usize).collect();
+        cell.op(ops::reshape::Reshape { dims }, &[x])
+    }
+}

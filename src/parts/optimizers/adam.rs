@@ -1,0 +1,89 @@
+//! `adam`: steps scaled by running moments of the gradient.
+//!
+//! With gradient `g`, moments `m` and `v` (zero at first), step `t` from 1, weight decay `λ` and learning rate `η`:
+//!
+//! ```text
+//! g ← g + λ·w
+//! m ← β₁·m + (1 − β₁)·g
+//! v ← β₂·v + (1 − β₂)·g²
+//! w ← w − η/(1 − β₁ᵗ) · m / (√v/√(1 − β₂ᵗ) + ε)
+//! ```
+//!
+//! Weight decay here is an L2 penalty that the moments rescale; `adamw` decays apart from them. Agrees with `torch.optim.Adam`.
+//! Source: Kingma and Ba, "Adam: a method for stochastic optimization" (2015).
+
+use super::{Hyper, Optimizer};
+use crate::base::signature::{Args, Kind, Param, PartKind, Signature};
+
+pub static SIGNATURE: Signature = Signature {
+    name: "adam",
+    kind: PartKind::Optimizer,
+    summary: "steps scaled by running moments of the gradient, with an L2 penalty",
+    params: &[
+        Param::with("lr", Kind::Positive, "1e-3", "learning rate"),
+        Param::with("beta1", Kind::Fraction, "0.9", "how much of the last mean gradient is kept"),
+        Param::with("beta2", Kind::Fraction, "0.999", "how much of the last mean squared gradient is kept"),
+        Param::with("epsilon", Kind::NonNegative, "1e-8", "added to the divisor, so that it is not 0"),
+        Param::with("weight_decay", Kind::NonNegative, "0", "L2 penalty, added to the gradient"),
+    ],
+};
+
+pub struct Adam {
+    pub moments: Moments,
+}
+
+pub fn build(args: &Args) -> Box<dyn Optimizer> {
+    Box::new(Adam { moments: Moments::new(args) })
+}
+
+impl Optimizer for Adam {
+    fn slots(&self) -> &'static [&'static str] {
+        Moments::SLOTS
+    }
+
+    fn update(&self, step: u64, hyper: Hyper, parameter: &mut [f32], gradient: &[f32], slots: &mut [Vec<f32>]) {
+        let decay = hyper.weight_decay as f32;
+        self.moments.step(step, hyper.lr, parameter, gradient, slots, |w, g| (w, g + decay * w));
+    }
+}
+
+/// The running moments that `adam` and `adamw` share, and the step along them.
+pub struct Moments {
+    pub beta1: f64,
+    pub beta2: f64,
+    pub epsilon: f64,
+}
+
+impl Moments {
+    pub const SLOTS: &'static [&'static str] = &["exp_avg", "exp_avg_sq"];
+
+    pub fn new(args: &Args) -> Self {
+        Self { beta1: args.float("beta1"), beta2: args.float("beta2"), epsilon: args.float("epsilon") }
+    }
+
+    /// One step. `decay` turns a parameter and its gradient into those that the formula continues with.
+    #[inline]
+    pub fn step(
+        &self,
+        step: u64,
+        lr: f64,
+        parameter: &mut [f32],
+        gradient: &[f32],
+        slots: &mut [Vec<f32>],
+        decay: impl Fn(f32, f32) -> (f32, f32),
+    ) {
+        let [mean, square] = slots else { panic!("bug: {} slots where two were asked for", slots.len()) };
+        // `libm` gives the same bits on every platform, which the standard library does not promise.
+        let rate = (lr / (1.0 - libm::pow(self.beta1, step as f64))) as f32;
+        let root = (1.0 - libm::pow(self.beta2, step as f64)).sqrt() as f32;
+        let (fresh1, keep2, fresh2) = ((1.0 - self.beta1) as f32, self.beta2 as f32, (1.0 - self.beta2) as f32);
+        let epsilon = self.epsilon as f32;
+        for (((w, &g), m), v) in parameter.iter_mut().zip(gradient).zip(mean).zip(square) {
+            let (decayed, g) = decay(*w, g);
+            // β₁·m + (1 − β₁)·g, with one rounding less.
+            *m += fresh1 * (g - *m);
+            *v = keep2 * *v + fresh2 * g * g;
+            *w = decayed - rate * *m / (v.sqrt() / root + epsilon);
+        }
+    }
+}

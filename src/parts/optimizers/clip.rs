@@ -1,0 +1,42 @@
+//! Gradient clipping: bounds on gradients before the optimizer sees them.
+//!
+//! Source: Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks" (2013), in the form of
+//! `torch.nn.utils.clip_grad_norm_` and `clip_grad_value_`.
+
+/// Sums run in this many lanes, always the same ones, so the sum is fast and its bits do not depend on the machine.
+const LANES: usize = 8;
+
+/// The Euclidean norm of all gradients together, summed in 64 bits in the order given.
+pub fn norm<'a>(gradients: impl IntoIterator<Item = &'a [f32]>) -> f64 {
+    gradients.into_iter().map(sum_of_squares).sum::<f64>().sqrt()
+}
+
+fn sum_of_squares(gradient: &[f32]) -> f64 {
+    let mut lanes = [0.0; LANES];
+    for chunk in gradient.chunks(LANES) {
+        for (lane, &g) in lanes.iter_mut().zip(chunk) {
+            *lane += f64::from(g) * f64::from(g);
+        }
+    }
+    lanes.iter().sum()
+}
+
+/// Scales all gradients by `max / (norm + 1e-6)` where that is below 1, and returns the norm before.
+///
+/// As in PyTorch a norm that is not finite is not hidden: NaN spreads to every gradient, and an infinite norm leaves 0, with
+/// NaN where the infinities were.
+pub fn clip_norm(gradients: &mut [&mut [f32]], max: f64) -> f64 {
+    let norm = norm(gradients.iter().map(|g| &**g));
+    let scale = max / (norm + 1e-6);
+    let fits = scale >= 1.0;
+    if !fits {
+        gradients.iter_mut().flat_map(|g| g.iter_mut()).for_each(|g| *g *= scale as f32);
+    }
+    norm
+}
+
+/// Bounds every element to `-max ..= max`, for a `max` of at least 0. NaN stays.
+pub fn clip_value(gradients: &mut [&mut [f32]], max: f64) {
+    let max = max.abs() as f32;
+    gradients.iter_mut().flat_map(|g| g.iter_mut()).for_each(|g| *g = g.clamp(-max, max));
+}

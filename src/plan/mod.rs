@@ -1,0 +1,119 @@
+//! What will be computed, decided before anything runs: parameters by part, cost, memory, and the order of the values with the
+//! moment at which each can be forgotten. [`Plan`] is the file `plan.yaml`: readable, stable, and diffable.
+
+mod schedule;
+mod summary;
+
+pub use schedule::{Step, schedule};
+pub use summary::{Memory, Part, bytes, count};
+
+use crate::base::{Diagnostic, Result};
+use crate::graph::{Graph, Mode};
+use crate::lower::lower;
+use crate::model::Model;
+use crate::passes;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// The plan of one model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    pub model: String,
+    /// SHA-256 of the spec's text and the overrides that were in force.
+    pub spec: String,
+    pub tasks: Vec<Task>,
+    pub parts: Vec<Part>,
+    /// Floating-point operations for one example.
+    pub flops: Flops,
+    pub memory: Memory,
+    pub parameters: Vec<ParameterLine>,
+    /// The training step's forward pass, at the first epoch.
+    pub train: Vec<Step>,
+    /// All heads, for serving.
+    pub serve: Vec<Step>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    pub name: String,
+    pub loss: String,
+    pub weight: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Flops {
+    pub forward: u64,
+    /// Forward and backward: what lies above a trained parameter counts three times.
+    pub train: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ParameterLine {
+    pub path: String,
+    pub shape: Vec<usize>,
+    pub role: crate::graph::Role,
+}
+
+/// The graphs that a plan is made of.
+pub struct Graphs {
+    /// The training step at the first epoch.
+    pub train: Graph,
+    /// Heads, losses and objective without training.
+    pub eval: Graph,
+    /// All heads and nothing else.
+    pub serve: Graph,
+}
+
+impl Graphs {
+    pub fn of(model: &Model) -> Result<Graphs> {
+        let train = passes::optimise(lower(model, Mode::Train, 0)?).0;
+        let eval = passes::optimise(lower(model, Mode::Eval, 0)?).0;
+        let names: Vec<&str> = model.heads().map(|h| h.name.as_str()).collect();
+        let serve = passes::heads(&eval, &names);
+        Ok(Graphs { train, eval, serve })
+    }
+}
+
+impl Plan {
+    /// The plan of a model; `spec` identifies the text it was made from.
+    pub fn of(model: &Model, graphs: &Graphs, spec: &str) -> Plan {
+        let tasks = model.terms.iter().map(|t| Task {
+            name: t.name.clone(),
+            loss: t.loss.signature.name.into(),
+            weight: t.weight,
+        });
+        let parameter = |(path, p): (&String, &crate::graph::Parameter)| ParameterLine {
+            path: path.clone(),
+            shape: p.dims.clone(),
+            role: p.role,
+        };
+        let forward = graphs.serve.flops();
+        let taped: u64 = graphs.train.values.iter().filter(|v| v.taped).map(|v| graphs.train.value_flops(v)).sum();
+        Plan {
+            model: model.name.clone(),
+            spec: spec.into(),
+            tasks: tasks.collect(),
+            parts: summary::parts(model, &graphs.train),
+            flops: Flops { forward, train: graphs.train.flops() + 2 * taped },
+            memory: summary::memory(model, graphs),
+            parameters: graphs.train.parameters.iter().map(parameter).collect(),
+            train: schedule(&graphs.train),
+            serve: schedule(&graphs.serve),
+        }
+    }
+
+    pub fn to_yaml(&self) -> String {
+        serde_yaml::to_string(self).expect("a plan holds nothing that YAML cannot say")
+    }
+
+    /// The plan in a file, or `None` when there is none, or one that an other version wrote.
+    pub fn read(path: &Path) -> Result<Option<Plan>> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Ok(serde_yaml::from_str(&text).ok()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => {
+                Err(Diagnostic::error(format!("cannot read it: {error}")).place(path.display().to_string()).into())
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+"""Writes metrics.json: what scikit-learn says of fixed predictions, for tests/metrics.rs.
+
+Run with scikit-learn 1.5 or newer: python tests/goldens/make_metrics.py
+"""
+
+import json
+import pathlib
+
+import numpy as np
+from sklearn import metrics
+
+ROWS = 24
+rng = np.random.default_rng(11)
+cases = []
+
+
+def case(name, arguments, values, truth, value):
+    values = np.asarray(values, dtype=np.float32)
+    cases.append({
+        "name": name,
+        "arguments": arguments,
+        "dims": list(values.shape),
+        "prediction": [float(x) for x in values.reshape(-1)],
+        "truth": [x.item() for x in np.asarray(truth).reshape(-1)],
+        "value": float(value),
+    })
+
+
+def softmax(x):
+    e = np.exp(x.astype(np.float64) - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+# Quarter steps make ties among logits and among scores.
+logits = (np.round(rng.normal(size=(ROWS, 4)) * 4) / 4).astype(np.float32)
+classes = rng.integers(0, 4, ROWS)
+logits[np.arange(ROWS), classes] += 0.75
+named = logits.argmax(-1)
+case("accuracy", {}, logits, classes, metrics.accuracy_score(classes, named))
+case("f1", {"average": "macro"}, logits, classes, metrics.f1_score(classes, named, average="macro"))
+case("f1", {"average": "micro"}, logits, classes, metrics.f1_score(classes, named, average="micro"))
+case("auroc", {}, logits, classes, metrics.roc_auc_score(classes, softmax(logits), multi_class="ovr", average="macro"))
+untied = rng.normal(size=(ROWS, 4)).astype(np.float32)
+case("top_k", {"k": 2}, untied, classes, metrics.top_k_accuracy_score(classes, untied, k=2))
+case("top_k", {"k": 1}, untied, classes, metrics.top_k_accuracy_score(classes, untied, k=1))
+
+two = np.round(rng.normal(size=(ROWS, 2)) * 2).astype(np.float32) / 2
+binary = rng.integers(0, 2, ROWS)
+case("f1", {"average": "binary"}, two, binary, metrics.f1_score(binary, two.argmax(-1)))
+case("auroc", {}, two, binary, metrics.roc_auc_score(binary, two[:, 1] - two[:, 0]))
+
+scores = np.round(rng.normal(size=(ROWS, 3)) * 4).astype(np.float32) / 4
+labels = rng.integers(0, 2, (ROWS, 3))
+truth = labels.astype(np.float32)
+case("accuracy", {}, scores, truth, ((scores > 0) == labels).mean())
+case("f1", {"average": "macro"}, scores, truth, metrics.f1_score(labels, scores > 0, average="macro"))
+case("f1", {"average": "micro"}, scores, truth, metrics.f1_score(labels, scores > 0, average="micro"))
+case("auroc", {}, scores, truth, metrics.roc_auc_score(labels, scores, average="macro"))
+
+# A large mean, so that sums of squares would lose the spread.
+for outputs in (1, 3):
+    y = (1000 + rng.normal(size=(ROWS, outputs))).astype(np.float32)
+    x = (y + 0.5 * rng.normal(size=(ROWS, outputs))).astype(np.float32)
+    y64, x64 = y.astype(np.float64), x.astype(np.float64)
+    case("rmse", {}, x, y, metrics.root_mean_squared_error(y64, x64))
+    case("mae", {}, x, y, metrics.mean_absolute_error(y64, x64))
+    case("r2", {}, x, y, metrics.r2_score(y64, x64))
+
+path = pathlib.Path(__file__).with_name("metrics.json")
+path.write_text(json.dumps(cases, separators=(",", ":")).replace('{"name"', '\n{"name"') + "\n")

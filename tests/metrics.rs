@@ -1,0 +1,220 @@
+//! Metrics against scikit-learn and values worked out by hand.
+//!
+//! `tests/goldens/make_metrics.py` wrote the golden.
+
+use super::parts::{call, floats, given, singles};
+use mtlc::base::signature::Value;
+use mtlc::base::{DType, Type};
+use mtlc::parts::metrics::{self, Direction, Metric, Prediction, Truth};
+use serde_json::Value as Json;
+
+fn metric(name: &str, arguments: &[(&str, Value)]) -> Box<dyn Metric> {
+    metrics::build(&call(&metrics::signatures(), name, arguments))
+}
+
+/// A batch of classes or numbers, owned.
+#[derive(Clone)]
+struct Batch {
+    dims: Vec<usize>,
+    values: Vec<f32>,
+    ids: Option<Vec<i64>>,
+    numbers: Vec<f32>,
+    present: Vec<f32>,
+}
+
+impl Batch {
+    fn classes(dims: &[usize], values: &[f32], ids: &[i64]) -> Self {
+        let (dims, values, present) = (dims.to_vec(), values.to_vec(), vec![1.0; dims[0]]);
+        Self { dims, values, ids: Some(ids.to_vec()), numbers: vec![], present }
+    }
+
+    fn numbers(dims: &[usize], values: &[f32], numbers: &[f32]) -> Self {
+        let (dims, values, present) = (dims.to_vec(), values.to_vec(), vec![1.0; dims[0]]);
+        Self { dims, values, ids: None, numbers: numbers.to_vec(), present }
+    }
+
+    fn rows(&self, range: std::ops::Range<usize>) -> Self {
+        let rows = self.dims[0];
+        fn cut<T: Clone>(list: &[T], rows: usize, range: &std::ops::Range<usize>) -> Vec<T> {
+            let width = list.len() / rows;
+            list[range.start * width..range.end * width].to_vec()
+        }
+        let mut dims = self.dims.clone();
+        dims[0] = range.len();
+        Self {
+            dims,
+            values: cut(&self.values, rows, &range),
+            ids: self.ids.as_ref().map(|ids| cut(ids, rows, &range)),
+            numbers: cut(&self.numbers, rows, &range),
+            present: cut(&self.present, rows, &range),
+        }
+    }
+
+    fn add(&self, metric: &mut dyn Metric) {
+        let truth = match &self.ids {
+            Some(ids) => Truth::Classes { ids },
+            None => Truth::Numbers { values: &self.numbers },
+        };
+        metric.update(Prediction { values: &self.values, dims: &self.dims }, truth, &self.present);
+    }
+
+    fn measure(&self, name: &str, arguments: &[(&str, Value)]) -> Option<f64> {
+        let mut metric = metric(name, arguments);
+        self.add(&mut *metric);
+        metric.value()
+    }
+}
+
+#[test]
+fn metrics_agree_with_scikit_learn_whatever_the_batches() {
+    let golden: Json = serde_json::from_str(include_str!("goldens/metrics.json")).unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    for case in golden.as_array().unwrap() {
+        let (name, arguments) = (case["name"].as_str().unwrap(), given(&case["arguments"]));
+        seen.insert(name);
+        let dims: Vec<usize> = floats(&case["dims"]).iter().map(|&n| n as usize).collect();
+        let (values, truth) = (singles(&case["prediction"]), singles(&case["truth"]));
+        let batch = if truth.len() < values.len() {
+            Batch::classes(&dims, &values, &truth.iter().map(|&x| x as i64).collect::<Vec<_>>())
+        } else {
+            Batch::numbers(&dims, &values, &truth)
+        };
+        let (ours, theirs) = (batch.measure(name, &arguments).unwrap(), case["value"].as_f64().unwrap());
+        let what = format!("{name} {} of {dims:?}: {ours}, not {theirs}", case["arguments"]);
+        assert!((ours - theirs).abs() <= 1e-12 * theirs.abs(), "{what}");
+
+        let mut split = metric(name, &arguments);
+        [0..1, 1..8, 8..8, 8..24].into_iter().for_each(|range| batch.rows(range).add(&mut *split));
+        assert_eq!(split.value(), Some(ours), "{name}, in batches");
+
+        // Rows whose label is missing change nothing, whatever they hold.
+        let mut gaps = metric(name, &arguments);
+        let mut missing = batch.rows(3..9);
+        missing.present.fill(0.0);
+        missing.values.fill(f32::NAN);
+        [batch.rows(0..5), missing, batch.rows(5..24)].iter().for_each(|b| b.add(&mut *gaps));
+        assert_eq!(gaps.value(), Some(ours), "{name}, with absent rows");
+        let mut unlabelled = batch.rows(3..9);
+        unlabelled.values.fill(f32::NAN);
+        unlabelled.ids.iter_mut().for_each(|ids| ids.fill(-1));
+        unlabelled.numbers.fill(f32::NAN);
+        let mut gaps = metric(name, &arguments);
+        [batch.rows(0..5), unlabelled.clone(), batch.rows(5..24)].iter().for_each(|b| b.add(&mut *gaps));
+        assert_eq!(gaps.value(), Some(ours), "{name}, with missing labels");
+        assert_eq!(unlabelled.measure(name, &arguments), None, "{name}, with no label");
+        assert_eq!(metric(name, &arguments).value(), None, "{name}, without batches");
+
+        // A NaN prediction at a label is seen, and stays seen.
+        let mut broken = batch.rows(0..4);
+        broken.values[1] = f32::NAN;
+        let mut sick = metric(name, &arguments);
+        [broken, batch.clone()].iter().for_each(|b| b.add(&mut *sick));
+        assert!(sick.value().unwrap().is_nan(), "{name}, with a NaN prediction");
+    }
+    assert_eq!(seen.len(), metrics::signatures().len(), "a metric has no golden");
+}
+
+#[test]
+fn accuracy_finds_the_class_axis_of_tokens_and_pixels() {
+    // Two rows of three tokens and two classes; the last axis holds the classes.
+    let tokens = [1.0, 0.0, 0.0, 1.0, 2.0, 3.0, 5.0, 4.0, 0.0, 0.0, -1.0, 0.0];
+    let batch = Batch::classes(&[2, 3, 2], &tokens, &[0, 1, 0, 1, 0, -1]);
+    assert_eq!(batch.measure("accuracy", &[]), Some(3.0 / 5.0));
+    // One image of two by two pixels and two classes; the second axis holds the classes.
+    let pixels = [1.0, 0.0, 2.0, 3.0, 0.0, 1.0, 5.0, 1.0];
+    let mut batch = Batch::classes(&[1, 2, 2, 2], &pixels, &[0, 1, 1, 1]);
+    assert_eq!(batch.measure("accuracy", &[]), Some(0.75));
+    batch.present[0] = 0.0;
+    assert_eq!(batch.measure("accuracy", &[]), None);
+    // Each row has its own presence.
+    let mut rows = Batch::classes(&[2, 3, 2], &tokens, &[0, 1, 1, 1, 1, 0]);
+    assert_eq!(rows.measure("accuracy", &[]), Some(0.5));
+    rows.present[1] = 0.0;
+    assert_eq!(rows.measure("accuracy", &[]), Some(1.0));
+}
+
+#[test]
+fn equal_logits_rank_by_class() {
+    let batch = Batch::classes(&[3, 3], &[0.0; 9], &[0, 1, 2]);
+    assert_eq!(batch.measure("accuracy", &[]), Some(1.0 / 3.0));
+    for k in 1..5 {
+        assert_eq!(batch.measure("top_k", &[("k", Value::Int(k))]), Some(k.min(3) as f64 / 3.0));
+    }
+    assert_eq!(batch.measure("auroc", &[]), Some(0.5), "equal scores count half");
+}
+
+#[test]
+fn a_class_beyond_the_logits_is_a_miss() {
+    let batch = Batch::classes(&[2, 2], &[1.0, 0.0, 1.0, 0.0], &[0, 9]);
+    assert_eq!(batch.measure("accuracy", &[]), Some(0.5));
+    assert_eq!(batch.measure("top_k", &[]), Some(0.5));
+    assert_eq!(batch.measure("f1", &[("average", Value::Word("macro".into()))]), Some(2.0 / 3.0));
+}
+
+#[test]
+fn metrics_are_undefined_where_they_say_nothing() {
+    let one = Batch::classes(&[2, 2], &[1.0, 0.0, 0.0, 1.0], &[0, 0]);
+    assert_eq!(one.measure("auroc", &[]), None, "one class alone has no area");
+    let none = Batch::classes(&[1, 2], &[1.0, 0.0], &[0]);
+    assert_eq!(none.measure("f1", &[("average", Value::Word("binary".into()))]), None, "class 1 is nowhere");
+    let single = Batch::numbers(&[1, 1], &[1.0], &[2.0]);
+    assert_eq!(single.measure("r2", &[]), None, "one label has no variance");
+    let constant = Batch::numbers(&[2, 1], &[1.0, 2.0], &[2.0, 2.0]);
+    assert_eq!(constant.measure("r2", &[]), Some(0.0));
+    let exact = Batch::numbers(&[2, 1], &[2.0, 2.0], &[2.0, 2.0]);
+    assert_eq!(exact.measure("r2", &[]), Some(1.0));
+    // Class 2 does not occur; the others have areas of 1 and 1/2.
+    let rare = Batch::classes(&[3, 3], &[2.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0], &[0, 1, 1]);
+    assert_eq!(rare.measure("auroc", &[]), Some(1.0));
+}
+
+#[test]
+fn infinite_predictions_do_not_panic() {
+    for signature in metrics::signatures() {
+        for &x in &[f32::INFINITY, f32::NEG_INFINITY] {
+            let batch = Batch::classes(&[2, 3], &[x, x, 0.0, 1.0, x, 2.0], &[0, 1]);
+            batch.measure(signature.name, &[]);
+            Batch::numbers(&[2, 1], &[x, 0.0], &[1.0, 0.0]).measure(signature.name, &[]);
+        }
+    }
+}
+
+#[test]
+fn directions_order_values() {
+    assert!(Direction::Higher.better(0.9, 0.8) && !Direction::Higher.better(0.8, 0.8));
+    assert!(Direction::Lower.better(0.1, 0.2) && !Direction::Lower.better(f64::NAN, 0.2));
+    assert!(Direction::Lower.better(5.0, f64::NAN) && !Direction::Higher.better(f64::NAN, f64::NAN));
+    for (name, direction) in [("accuracy", Direction::Higher), ("rmse", Direction::Lower), ("r2", Direction::Higher)] {
+        assert_eq!(metric(name, &[]).direction(), direction);
+    }
+}
+
+#[test]
+fn metrics_accept_the_types_they_can_compare() {
+    let f32s = |dims: &[usize]| Type::batched(DType::F32, dims);
+    let ids = |dims: &[usize]| Type::batched(DType::I64, dims);
+    for (name, prediction, target) in [
+        ("accuracy", f32s(&[10]), ids(&[])),
+        ("accuracy", f32s(&[7, 10]), ids(&[7])),
+        ("f1", f32s(&[3, 8, 9]), ids(&[8, 9])),
+        ("auroc", f32s(&[4]), f32s(&[4])),
+        ("rmse", f32s(&[1, 8, 9]), f32s(&[1, 8, 9])),
+    ] {
+        assert_eq!(metrics::accepts(name, &prediction, &target), Ok(()), "{name}");
+    }
+    let refusals = [
+        ("rmse", f32s(&[3]), ids(&[])),
+        ("mae", f32s(&[3]), f32s(&[1])),
+        ("top_k", f32s(&[3]), f32s(&[3])),
+        ("accuracy", f32s(&[1]), ids(&[])),
+        ("accuracy", f32s(&[7, 10]), ids(&[])),
+        ("f1", f32s(&[3, 8, 9]), ids(&[8, 8])),
+        ("auroc", f32s(&[]), ids(&[])),
+        ("accuracy", ids(&[3]), ids(&[])),
+    ];
+    let messages = refusals.map(|(name, prediction, target)| {
+        let mismatch = metrics::accepts(name, &prediction, &target).unwrap_err();
+        format!("{}\n  help: {}", mismatch.message, mismatch.help.as_deref().unwrap_or("-"))
+    });
+    insta::assert_snapshot!(messages.join("\n"));
+}
