@@ -2,9 +2,7 @@
 //!
 //! The cases stand in `goldens/`, see `goldens/README.md`. Two numbers agree when `|a − b| ≤ 10⁻⁵ · max(1, |b|)`.
 
-#[path = "ops/faults.rs"]
 mod faults;
-#[path = "ops/signatures.rs"]
 mod signatures;
 
 use dfdx::prelude::NoneTape;

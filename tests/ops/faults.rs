@@ -133,7 +133,8 @@ fn rectifiers_hide_nan() {
 
 #[test]
 fn bilinear_resizing_aligns_corners() {
-    let x: Tensor<(usize, usize, usize), f32, Cpu> = Cpu::default().tensor_from_vec(vec![0.0, 1.0, 0.0, 1.0], (1, 2, 2));
+    let x: Tensor<(usize, usize, usize), f32, Cpu> =
+        Cpu::default().tensor_from_vec(vec![0.0, 1.0, 0.0, 1.0], (1, 2, 2));
     #[expect(clippy::disallowed_methods)]
     let y = x.upscale2d_like(Bilinear, 2, 4);
     assert!((y.as_vec()[1] - 1.0 / 3.0).abs() < 1e-6, "{:?}", y.as_vec());
