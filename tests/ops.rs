@@ -360,3 +360,59 @@ fn attributes_survive_a_plan_file() {
         assert_eq!(serde_yaml::from_str::<Op>(&text).unwrap(), case.op, "{text}");
     }
 }
+
+/// Rows without a label have no effect, whatever stands in them; without any label a loss is 0 and has no gradient.
+#[test]
+fn losses_do_not_see_absent_rows() {
+    let goldens = SafeTensors::deserialize(bytes()).unwrap();
+    let mut checked = BTreeSet::new();
+    for case in single_ops().filter(|case| case.inputs.iter().any(|input| input.name == "presence")) {
+        let inputs = case.values(&goldens);
+        for keep in [Some(0), None] {
+            let presence: Vec<f32> = (0..case.batch).map(|row| if Some(row) == keep { 1.0 } else { 0.0 }).collect();
+            let fill = |with: f32| {
+                let mut inputs = inputs.clone();
+                inputs[2] = Value::from_vec(presence.clone(), &[case.batch]);
+                for input in inputs[..2].iter_mut().filter(|input| !matches!(input, Value::Ids(_))) {
+                    let (mut numbers, dims) = (input.to_vec(), input.dims());
+                    let row = numbers.len() / case.batch;
+                    for (i, x) in numbers.iter_mut().enumerate() {
+                        match presence[i / row] == 0.0 {
+                            true => *x = if i % 2 == 0 { with } else { 1.0 },
+                            false if x.is_nan() => *x = 0.5,
+                            false => {}
+                        }
+                    }
+                    *input = Value::from_vec(numbers, &dims);
+                }
+                let (value, gradients) = pullback(&case.op, &inputs, &case.output, case.batch, &[1.0]);
+                (value.to_vec()[0], gradients[0].clone().unwrap())
+            };
+            let (calm, wild) = (fill(0.25), fill(f32::NAN));
+            assert_eq!(calm.0.to_bits(), wild.0.to_bits(), "{}", case.name);
+            assert_eq!(calm.1, wild.1, "{}", case.name);
+            let row = calm.1.len() / case.batch;
+            let absent = calm.1.iter().enumerate().filter(|(i, _)| presence[i / row] == 0.0);
+            assert!(absent.into_iter().all(|(_, g)| *g == 0.0), "{}", case.name);
+            assert!(keep.is_some() || calm.0 == 0.0, "{}", case.name);
+            checked.insert(case.op.name());
+        }
+    }
+    assert_eq!(checked.len(), 11, "{checked:?}");
+}
+
+/// The cost of an op is counted for one example, and a multiplication with an addition counts twice.
+#[test]
+fn costs_are_counted() {
+    let goldens: Vec<Case> = single_ops().collect();
+    let flops = |name: &str| {
+        let case = goldens.iter().find(|case| case.name == name).unwrap();
+        case.op.flops(&case.types(), &case.output)
+    };
+    assert_eq!(flops("linear"), 3 * (2 * 5 + 1));
+    assert_eq!(flops("conv2d"), 4 * 6 * 5 * (2 * 27 + 1));
+    assert_eq!(flops("conv2d_depthwise"), 4 * 6 * 5 * 2 * 9);
+    assert_eq!(flops("conv_transpose2d"), 3 * 3 * 4 * 2 * (2 * 2 * 2) + 2 * 6 * 8);
+    assert_eq!(flops("attention"), 3 * 4 * 2 * 2 * 3 + 5 * 2 * 3 * 3);
+    assert_eq!(flops("flatten_image"), 0);
+}

@@ -29,9 +29,7 @@ impl Operation for Add {
 pub fn pair(name: &str, inputs: &[Type]) -> Result<Type, Mismatch> {
     let [a, b] = numbers(name, inputs)?;
     let shared = a.is_batched() && !b.is_batched() && a.inner() == b.inner();
-    require(a == b || shared, || {
-        format!("`{name}` takes two values of one shape, and got {} and {}", a.example(), b.example())
-    })?;
+    require(a == b || shared, || format!("`{name}` takes two values of one shape, and got {a} and {b}"))?;
     Ok(a)
 }
 

@@ -7,7 +7,7 @@
 //! the input pixels that reach it. Gradients are dfdx's.
 
 use super::conv2d::image_and_filters;
-use super::operation::{Mismatch, Operation, parameter, require};
+use super::operation::{Mismatch, Operation, parameter, require, sizes};
 use super::sound::{NOWHERE, index_select};
 use super::value::{T4, Tape, Value};
 use crate::base::Type;
@@ -64,8 +64,10 @@ impl Operation for ConvTranspose2d {
         let ([c, h, w], [wc, per_group, kh, kw]) = image_and_filters(Self::NAME, inputs, self.bias)?;
         let g = self.groups;
         for (attribute, value) in [("stride", self.stride), ("dilation", self.dilation)] {
-            require(!value.contains(&0), || format!("the {attribute} of `{}` is at least 1, not {value:?}", Self::NAME))?;
+            sizes(Self::NAME, attribute, &value, 1)?;
         }
+        sizes(Self::NAME, "padding", &self.padding, 0)?;
+        sizes(Self::NAME, "groups", &[g], 1)?;
         require((0..2).all(|a| self.output_padding[a] < self.stride[a].max(self.dilation[a])), || {
             format!(
                 "the output padding {:?} of `{}` is smaller than its stride {:?} or dilation {:?}",
@@ -76,7 +78,7 @@ impl Operation for ConvTranspose2d {
             )
         })?;
         require(wc == c, || format!("`{}` of {wc} input channels got {}", Self::NAME, inputs[0].example()))?;
-        require(g > 0 && c % g == 0, || format!("{g} groups do not divide the {c} input channels of `{}`", Self::NAME))?;
+        require(c % g == 0, || format!("{g} groups do not divide the {c} input channels of `{}`", Self::NAME))?;
         let output = self.output([h, w], [kh, kw]);
         let Some([oh, ow]) = output else {
             return Err(Mismatch::new(format!("the padding {:?} of `{}` takes all pixels away", self.padding, Self::NAME)));

@@ -116,11 +116,29 @@ pub fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
-/// What holds of every input of every op: at most four axes, sizes of at least one, and the batch only in front.
+/// No size among the attributes is larger than this, so that arithmetic on sizes does not overflow.
+const LARGEST_SIZE: usize = 1 << 20;
+
+/// No value has more numbers for one example than this, 8 GiB of them.
+const MOST_ELEMENTS: usize = 1 << 31;
+
+/// Fails unless each of the sizes that an attribute gives is from `least` to about a million.
+pub fn sizes(name: &str, attribute: &str, values: &[usize], least: usize) -> Result<(), Mismatch> {
+    require(values.iter().all(|size| (least..=LARGEST_SIZE).contains(size)), || {
+        format!("the {attribute} of `{name}` is from {least} to {LARGEST_SIZE}, not {values:?}")
+    })
+}
+
+/// What holds of every value of every op: at most four axes, the batch only in front, sizes of at least one, and a number of
+/// elements that fits a machine.
 pub fn well_formed(name: &str, types: &[Type]) -> Result<(), Mismatch> {
     types.iter().try_for_each(|t| {
         require(t.rank() <= 4, || format!("`{name}` would have the value {t}; values have at most 4 axes"))?;
         require(!t.dims.contains(&Dim::Size(0)), || format!("`{name}` would have the empty value {t}"))?;
+        let elements = t.inner().iter().try_fold(1usize, |n, &size| n.checked_mul(size));
+        require(elements.is_some_and(|n| n <= MOST_ELEMENTS), || {
+            format!("`{name}` would have the value {t}, which no memory holds")
+        })?;
         require(!t.dims.iter().skip(1).any(|d| *d == Dim::Batch), || {
             format!("the batch is the first axis only, and `{name}` would have {t}")
         })

@@ -25,9 +25,10 @@ pub fn regression(name: &str, inputs: &[Type]) -> Result<Type, Mismatch> {
             target.example()
         )
     })
-    .map_err(|m| match target.dtype {
-        DType::I64 => m.help("a class has the loss `cross_entropy`"),
-        DType::F32 => m.help(format!("let the head end in `linear({})`", target.elements(1))),
+    .map_err(|m| match (target.dtype, &target.inner()[..], prediction.rank()) {
+        (DType::I64, ..) => m.help("a class has the loss `cross_entropy`"),
+        (DType::F32, [width], 2) => m.help(format!("let the head end in `linear({width})`")),
+        _ => m,
     })?;
     check_presence(name, &presence)
 }

@@ -46,11 +46,12 @@ pub fn index_select<T: Tape>(x: T3<T>, index: Vec<usize>, fill: f32) -> T3<T> {
     let &(outer, n, inner) = x.shape();
     let numbers = x.as_vec();
     let mut picked = Vec::with_capacity(outer * index.len() * inner);
-    for block in 0..outer {
+    for block in numbers.chunks((n * inner).max(1)) {
         for &j in &index {
             match j {
                 NOWHERE => picked.resize(picked.len() + inner, fill),
-                j => picked.extend_from_slice(&numbers[(block * n + j) * inner..][..inner]),
+                j if inner == 1 => picked.push(block[j]),
+                j => picked.extend_from_slice(&block[j * inner..][..inner]),
             }
         }
     }
@@ -59,10 +60,12 @@ pub fn index_select<T: Tape>(x: T3<T>, index: Vec<usize>, fill: f32) -> T3<T> {
     tape.add_backward_op(move |gradients| {
         let dy = std::mem::take(&mut **gradients.get_or_alloc_mut(&gy)?);
         let dx = gradients.get_or_alloc_mut(&gx)?;
-        let rows = (0..outer).flat_map(|block| index.iter().map(move |&j| (block, j)));
-        for ((block, j), dy) in rows.zip(dy.chunks(inner.max(1))).filter(|((_, j), _)| *j != NOWHERE) {
-            for (dx, dy) in dx[(block * n + j) * inner..][..inner].iter_mut().zip(dy) {
-                *dx += dy;
+        let blocks = dx.chunks_mut((n * inner).max(1)).zip(dy.chunks((index.len() * inner).max(1)));
+        for (dx, dy) in blocks {
+            for (k, &j) in index.iter().enumerate().filter(|(_, j)| **j != NOWHERE) {
+                for i in 0..inner {
+                    dx[j * inner + i] += dy[k * inner + i];
+                }
             }
         }
         **gradients.get_or_alloc_mut(&gy)? = dy;
