@@ -92,7 +92,6 @@ fn explain(error: Error<Rule>, scan: &Scan<'_>, tokens: Range<usize>, start: usi
     // With nothing behind it the place is just behind the last token.
     let end = before.map_or(start, |t| t.span.end);
     let span = found.map_or(Span::new(end, end), |t| t.span);
-    let diagnostic =
-        expected::message(&rules, before.map(|t| scan.text_of(t)), found.map(|t| (t.kind, scan.text_of(t))));
+    let diagnostic = expected::message(&rules, before.map(|t| scan.text_of(t)), found.map(|t| (t.kind, scan.text_of(t))));
     diagnostic.at(span).into()
 }

@@ -10,8 +10,8 @@ use std::ops::Range;
 
 /// The words that begin a declaration.
 pub const DECLARATIONS: [&str; 14] = [
-    "model", "input", "target", "block", "backbone", "head", "freeze", "tune", "minimize", "balance", "measure",
-    "data", "train", "serve",
+    "model", "input", "target", "block", "backbone", "head", "freeze", "tune", "minimize", "balance", "measure", "data",
+    "train", "serve",
 ];
 
 /// Brackets nested deeper than this are refused, which bounds the recursion of everything that walks a tree.
@@ -268,7 +268,10 @@ mod tests {
     fn tokens_are_what_a_person_would_read() {
         let scan = Scan::new("freeze a.0..b.1 # x \n 1e-3 0.1x -> \"a\\\"b\" ∑∑");
         let words: Vec<_> = scan.tokens.iter().map(|&t| scan.text_of(t)).collect();
-        assert_eq!(words, ["freeze", "a", ".", "0", "..", "b", ".", "1", "1e-3", "0.1x", "->", "\"a\\\"b\"", "∑∑"]);
+        assert_eq!(
+            words,
+            ["freeze", "a", ".", "0", "..", "b", ".", "1", "1e-3", "0.1x", "->", "\"a\\\"b\"", "∑∑"]
+        );
         assert_eq!(scan.comments[0].text, "# x");
     }
 

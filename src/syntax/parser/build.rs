@@ -40,10 +40,7 @@ fn is_mark(rule: Rule) -> bool {
     ) || matches!(
         rule,
         key_model | key_input | key_target | key_block | key_backbone | key_head | key_freeze | key_tune | key_minimize
-    ) || matches!(
-        rule,
-        key_balance | key_measure | key_data | key_train | key_serve | key_until | key_epoch | key_in | EOI
-    )
+    ) || matches!(rule, key_balance | key_measure | key_data | key_train | key_serve | key_until | key_epoch | key_in | EOI)
 }
 
 impl<'a> Builder<'a> {
@@ -54,10 +51,7 @@ impl<'a> Builder<'a> {
     /// The place of a pair. The grammar takes blanks behind a construct when something optional could follow.
     fn span(&self, pair: &Pair<'_>) -> Span {
         let span = pair.as_span();
-        Span::new(
-            span.start() + self.offset,
-            self.scan.end_before(span.end() + self.offset).max(span.start() + self.offset),
-        )
+        Span::new(span.start() + self.offset, self.scan.end_before(span.end() + self.offset).max(span.start() + self.offset))
     }
 
     fn name(&self, pair: Pair<'_>) -> Name {

@@ -13,17 +13,15 @@ pub fn message(rules: &[Rule], before: Option<&str>, found: Option<(TokenKind, &
     };
     match (before, found) {
         (None, Some((TokenKind::Word, word))) if wanted.contains(&DECLARATION) => {
-            return Diagnostic::error(format!("expected a declaration, found {found_text}"))
-                .suggest(word, DECLARATIONS);
+            return Diagnostic::error(format!("expected a declaration, found {found_text}")).suggest(word, DECLARATIONS);
         }
         (None, _) if wanted.contains(&DECLARATION) => {
             return Diagnostic::error(format!("expected a declaration, found {found_text}"))
                 .help("a declaration starts with its keyword, such as `input` or `head`");
         }
         (_, Some((TokenKind::Number, text))) if !is_number(text) => {
-            return Diagnostic::error(format!("{found_text} is not a number")).help(
-                "a number is written like `3`, `0.5` or `1e-3`, with `x`, `ms` or `s` behind a multiple or a time",
-            );
+            return Diagnostic::error(format!("{found_text} is not a number"))
+                .help("a number is written like `3`, `0.5` or `1e-3`, with `x`, `ms` or `s` behind a multiple or a time");
         }
         _ => {}
     }
@@ -57,9 +55,7 @@ fn wanted(rules: &[Rule]) -> Vec<&'static str> {
             Rule::name if has(Rule::path) => continue,
             // Behind a whole expression anything may go on; an operator is the least likely to have been forgotten.
             Rule::sum_op | Rule::product_op | Rule::range if rules.len() > 1 => continue,
-            Rule::open | Rule::open_brace | Rule::colon | Rule::arguments | Rule::stages if has(Rule::arrow) => {
-                continue;
-            }
+            Rule::open | Rule::open_brace | Rule::colon | Rule::arguments | Rule::stages if has(Rule::arrow) => continue,
             Rule::arrow if closes => continue,
             Rule::name if has(Rule::arrow) || has(Rule::comma) => continue,
             Rule::key_until | Rule::key_in => continue,
