@@ -34,9 +34,7 @@ impl Operation for Attention {
         number(Self::NAME, v)?;
         same(Self::NAME, "value", v, k)?;
         sizes(Self::NAME, "heads", &[self.heads], 1)?;
-        require(e % self.heads == 0, || {
-            format!("{} heads do not divide the width {e} of `attention`", self.heads)
-        })?;
+        require(e % self.heads == 0, || format!("{} heads do not divide the width {e} of `attention`", self.heads))?;
         if let Some(mask) = inputs.get(3) {
             same(Self::NAME, "mask", mask, &Type::batched(DType::F32, &[t]))?;
         }

@@ -25,7 +25,7 @@ impl Operation for BceWithLogits {
 
     fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
         if let Some(weight) = self.positive_weight {
-            attribute(Self::NAME, "positive_weight", weight, "above 0", weight > 0.0)?;
+            attribute(Self::NAME, "positive weight", weight, "above 0", weight > 0.0)?;
         }
         regression(Self::NAME, inputs)
     }

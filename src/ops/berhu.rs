@@ -10,7 +10,7 @@ use super::presence::{over_present, regression};
 use super::sound::unary;
 use super::value::{T2, Tape, Value};
 use crate::base::Type;
-use dfdx::prelude::{MeanTo};
+use dfdx::prelude::MeanTo;
 use serde::{Deserialize, Serialize};
 
 /// Inputs: prediction, target, presence.

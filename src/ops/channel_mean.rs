@@ -36,7 +36,10 @@ impl Operation for ChannelMean {
 pub fn channels(name: &str, x: &Type) -> Result<usize, Mismatch> {
     number(name, x)?;
     require(x.is_batched() && (2..=4).contains(&x.rank()), || {
-        format!("`{name}` takes f32[channels], f32[channels, length] or f32[channels, height, width], and got {}", x.example())
+        format!(
+            "`{name}` takes f32[channels], f32[channels, length] or f32[channels, height, width], and got {}",
+            x.example()
+        )
     })?;
     Ok(x.inner()[0])
 }

@@ -28,9 +28,8 @@ pub struct ConvTranspose2d {
 impl ConvTranspose2d {
     /// The result's height and width; `None` when the padding takes all of it away.
     fn output(&self, size: [usize; 2], kernel: [usize; 2]) -> Option<[usize; 2]> {
-        let full = [0, 1].map(|a| {
-            (size[a] - 1) * self.stride[a] + self.dilation[a] * (kernel[a] - 1) + self.output_padding[a] + 1
-        });
+        let full = [0, 1]
+            .map(|a| (size[a] - 1) * self.stride[a] + self.dilation[a] * (kernel[a] - 1) + self.output_padding[a] + 1);
         let output = [0, 1].map(|a| full[a].saturating_sub(2 * self.padding[a]));
         (!output.contains(&0)).then_some(output)
     }
@@ -70,7 +69,7 @@ impl Operation for ConvTranspose2d {
         sizes(Self::NAME, "groups", &[g], 1)?;
         require((0..2).all(|a| self.output_padding[a] < self.stride[a].max(self.dilation[a])), || {
             format!(
-                "the output padding {:?} of `{}` is smaller than its stride {:?} or dilation {:?}",
+                "the output padding {:?} of `{}` must be smaller than its stride {:?} or dilation {:?}",
                 self.output_padding,
                 Self::NAME,
                 self.stride,
@@ -81,7 +80,11 @@ impl Operation for ConvTranspose2d {
         require(c % g == 0, || format!("{g} groups do not divide the {c} input channels of `{}`", Self::NAME))?;
         let output = self.output([h, w], [kh, kw]);
         let Some([oh, ow]) = output else {
-            return Err(Mismatch::new(format!("the padding {:?} of `{}` takes all pixels away", self.padding, Self::NAME)));
+            return Err(Mismatch::new(format!(
+                "the padding {:?} of `{}` takes all pixels away",
+                self.padding,
+                Self::NAME
+            )));
         };
         if self.bias {
             parameter(Self::NAME, "bias", &inputs[2], &[per_group * g])?;

@@ -35,7 +35,7 @@ impl Operation for CrossEntropy {
                 format!("`{}` over {classes} classes got {} weights", Self::NAME, weights.len())
             })?;
             for &weight in weights {
-                attribute(Self::NAME, "weights", weight, "at least 0", weight >= 0.0)?;
+                attribute(Self::NAME, "class weight", weight, "at least 0", weight >= 0.0)?;
             }
         }
         Ok(output)

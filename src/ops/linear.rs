@@ -20,13 +20,18 @@ impl Operation for Linear {
 
     fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
         let wanted = 2 + usize::from(self.bias);
-        require(inputs.len() == wanted, || format!("`linear` takes {}, and got {}", count(wanted, "input"), inputs.len()))?;
+        require(inputs.len() == wanted, || {
+            format!("`linear` takes {}, and got {}", count(wanted, "input"), inputs.len())
+        })?;
         let (x, w) = (&inputs[0], &inputs[1]);
         number(Self::NAME, x)?;
         let mut inner = x.inner();
         if !x.is_batched() || inner.len() > 2 || inner.is_empty() {
-            return Err(Mismatch::new(format!("`linear` takes a vector or a sequence of vectors, and got {}", x.example()))
-                .help("put `global_avg_pool` or `flatten` before it"));
+            return Err(Mismatch::new(format!(
+                "`linear` takes a vector or a sequence of vectors, and got {}",
+                x.example()
+            ))
+            .help("put `global_avg_pool` or `flatten` before it"));
         }
         let [out, width] = w.inner()[..] else {
             return Err(Mismatch::new(format!("the weight of `linear` is a matrix, not {w}")));

@@ -108,7 +108,7 @@ pub fn require(condition: bool, message: impl FnOnce() -> String) -> Result<(), 
 
 /// Fails unless the attribute is finite and `condition` holds of it: `must` says so in words.
 pub fn attribute(name: &str, attribute: &str, value: f64, must: &str, condition: bool) -> Result<(), Mismatch> {
-    require(value.is_finite() && condition, || format!("`{attribute}` of `{name}` is {must}, not {value}"))
+    require(value.is_finite() && condition, || format!("the {attribute} of `{name}` must be {must}, and got {value}"))
 }
 
 /// `1 input`, `2 inputs`.
@@ -125,7 +125,8 @@ const MOST_ELEMENTS: usize = 1 << 31;
 /// Fails unless each of the sizes that an attribute gives is from `least` to about a million.
 pub fn sizes(name: &str, attribute: &str, values: &[usize], least: usize) -> Result<(), Mismatch> {
     require(values.iter().all(|size| (least..=LARGEST_SIZE).contains(size)), || {
-        format!("the {attribute} of `{name}` is from {least} to {LARGEST_SIZE}, not {values:?}")
+        let given = values.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+        format!("the {attribute} of `{name}` must be from {least} to {LARGEST_SIZE}, and got {given}")
     })
 }
 

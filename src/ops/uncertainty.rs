@@ -22,7 +22,10 @@ impl Operation for Uncertainty {
 
     fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
         let Some((s, losses)) = inputs.split_last() else {
-            return Err(Mismatch::new(format!("`uncertainty` takes losses and their log-variances, and got {}", count(0, "input"))));
+            return Err(Mismatch::new(format!(
+                "`uncertainty` takes losses and their log-variances, and got {}",
+                count(0, "input")
+            )));
         };
         let output = scalars(Self::NAME, &self.weights, losses)?;
         number(Self::NAME, s)?;

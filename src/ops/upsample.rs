@@ -62,7 +62,8 @@ impl Operation for Upsample {
         let mut taps = Vec::with_capacity(oh * ow);
         for rows in (0..oh).map(|i| self.sources(i, h, oh)) {
             for columns in &columns {
-                let pixels = rows.iter().flat_map(|&(y, a)| columns.iter().map(move |&(x, b)| (y * w + x, (a * b) as f32)));
+                let pixels =
+                    rows.iter().flat_map(|&(y, a)| columns.iter().map(move |&(x, b)| (y * w + x, (a * b) as f32)));
                 taps.push(pixels.collect());
             }
         }

@@ -52,7 +52,10 @@ impl Window {
     pub fn check_overlap(&self, name: &str) -> Result<(), Mismatch> {
         let [top, bottom, left, right] = self.padding;
         require(top.max(bottom) < self.kernel[0] && left.max(right) < self.kernel[1], || {
-            format!("the padding of `{name}` is smaller than its kernel {:?}, not {:?}", self.kernel, self.padding)
+            format!(
+                "the padding of `{name}` must be smaller than its kernel {:?}, and got {:?}",
+                self.kernel, self.padding
+            )
         })
     }
 
