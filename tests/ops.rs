@@ -1,4 +1,5 @@
-//! Every op against PyTorch and against itself: values, gradients, finite differences, empty batches, NaN, missing labels.
+//! Every op against PyTorch and against itself: values, gradients, finite differences, empty batches, NaN, missing
+//! labels.
 //!
 //! The cases stand in `goldens/`, see `goldens/README.md`. Two numbers agree when `|a − b| ≤ 10⁻⁵ · max(1, |b|)`.
 
@@ -162,8 +163,9 @@ fn scalar(case: &Case, inputs: &[Value], cotangent: &[f32]) -> f64 {
     value.to_vec().iter().zip(cotangent).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
 }
 
-/// A central difference with step `h` errs by rounding, about `10⁻⁷ · size / h`, and by curvature, about `h²`; with `h = 10⁻²`
-/// both stay below the tolerance of `2·10⁻³` relative to the sizes at hand. It knows nothing of PyTorch or of dfdx.
+/// A central difference with step `h` errs by rounding, about `10⁻⁷ · size / h`, and by curvature, about `h²`; with
+/// `h = 10⁻²` both stay below the tolerance of `2·10⁻³` relative to the sizes at hand. It knows nothing of PyTorch or
+/// of dfdx.
 #[test]
 fn gradients_of_smooth_ops_agree_with_finite_differences() {
     use rand::{Rng, SeedableRng};

@@ -1,7 +1,7 @@
 //! `adaptive_avg_pool2d`: means over windows chosen so that the result has a given size.
 //!
-//! `x` of `[batch, C, H, W]`. Row `i` of `n` averages the rows from `⌊i · H / n⌋` up to `⌈(i + 1) · H / n⌉`, and columns alike,
-//! as in PyTorch.
+//! `x` of `[batch, C, H, W]`. Row `i` of `n` averages the rows from `⌊i · H / n⌋` up to `⌈(i + 1) · H / n⌉`, and
+//! columns alike, as in PyTorch.
 
 use super::operation::{Mismatch, Operation, image, numbers, sizes};
 use super::sound::linear_map;

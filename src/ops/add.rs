@@ -1,7 +1,7 @@
 //! `add`: `a + b`.
 //!
-//! Both are of one type, or `b` is a fixed value of `a`'s inner shape that every example shares, such as the positions of a
-//! sequence; its gradient is then summed over the batch.
+//! Both are of one type, or `b` is a fixed value of `a`'s inner shape that every example shares, such as the positions
+//! of a sequence; its gradient is then summed over the batch.
 
 use super::operation::{Mismatch, Operation, numbers, require};
 use super::value::{T2, Tape, Value, take};

@@ -1,8 +1,9 @@
 //! `attention`: each token gathers from the tokens whose keys match its query.
 //!
-//! Per head of width `d = e / heads`, `y = softmax(q · kᵀ / √d) · v`, with `q` of `[batch, s, e]` and `k`, `v` of `[batch, t, e]`; the
-//! heads lie side by side in the last axis. A mask of `[batch, t]` is 1 where a key may be seen and 0 where it is padding. Where
-//! every key is padding the result is 0, with no gradient. The mask is data: it has no gradient. Vaswani et al. 2017.
+//! Per head of width `d = e / heads`, `y = softmax(q · kᵀ / √d) · v`, with `q` of `[batch, s, e]` and `k`, `v` of
+//! `[batch, t, e]`; the heads lie side by side in the last axis. A mask of `[batch, t]` is 1 where a key may be seen
+//! and 0 where it is padding. Where every key is padding the result is 0, with no gradient. The mask is data: it has no
+//! gradient. Vaswani et al. 2017.
 
 use super::operation::{Mismatch, Operation, batched, number, require, same, sizes};
 use super::sound::softmax;

@@ -1,8 +1,8 @@
 //! `channel_mean`: the mean of each channel over the batch and all places.
 //!
-//! `m[c] = Σ_{n, l} x[n, c, l] / N`, for `x` of `[batch, C]`, `[batch, C, L]` or `[batch, C, H, W]`; `N` counts every axis but
-//! the channel's. The first half of the statistics of a batch norm in training. Places are summed before examples, which
-//! keeps the rounding of the sum small.
+//! `m[c] = Σ_{n, l} x[n, c, l] / N`, for `x` of `[batch, C]`, `[batch, C, L]` or `[batch, C, H, W]`; `N` counts every
+//! axis but the channel's. The first half of the statistics of a batch norm in training. Places are summed before
+//! examples, which keeps the rounding of the sum small.
 
 use super::operation::{Mismatch, Operation, number, numbers, require};
 use super::value::{T3, Tape, Value, take};

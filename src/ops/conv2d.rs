@@ -1,9 +1,9 @@
 //! `conv2d`: a filter bank that slides over an image.
 //!
 //! `y[n, o, p] = Σ_{c, k} w[o, c, k] · x[n, c, pixel(p, k)] + b[o]` as a cross-correlation, as in PyTorch: `x` of
-//! `[batch, C, H, W]`, `w` of `[O, C / groups, kh, kw]`, `b` of `[O]`; output group `g` reads input group `g` only. The sum is
-//! one matrix product per group over the unfolded image, and its gradient dfdx's. With a group per channel (a depthwise
-//! convolution) those products would have one row, so that sum and its two gradients are written out.
+//! `[batch, C, H, W]`, `w` of `[O, C / groups, kh, kw]`, `b` of `[O]`; output group `g` reads input group `g` only. The
+//! sum is one matrix product per group over the unfolded image, and its gradient dfdx's. With a group per channel (a
+//! depthwise convolution) those products would have one row, so that sum and its two gradients are written out.
 
 use super::operation::{Mismatch, Operation, count, image, parameter, require, sizes};
 use super::sound::{NOWHERE, index_select};

@@ -1,10 +1,12 @@
 //! `conv_transpose2d`: the transpose of a convolution, which makes an image larger.
 //!
-//! Every input pixel adds its `w`-weighted stamp at `stride` times its place:
-//! `y[n, o, q] = Σ_{c, k, p : p · stride + k · dilation − padding = q} x[n, c, p] · w[c, o, k] + b[o]`, with `x` of `[batch, C, H, W]`,
-//! `w` of `[C, O / groups, kh, kw]` and `b` of `[O]`, as in PyTorch. Each result size is
-//! `(size − 1) · stride − 2 · padding + dilation · (k − 1) + output_padding + 1`. The sum is computed per output pixel, over
-//! the input pixels that reach it. Gradients are dfdx's.
+//! Every input pixel adds its stamp, weighted by `w`, at `stride` times its place:
+//!
+//! `y[n, o, q] = Σ_{c, k, p} x[n, c, p] · w[c, o, k] + b[o]` over all `p · stride + k · dilation − padding = q`,
+//!
+//! with `x` of `[batch, C, H, W]`, `w` of `[C, O / groups, kh, kw]` and `b` of `[O]`, as in PyTorch. Each result size is
+//! `(size − 1) · stride − 2 · padding + dilation · (k − 1) + output_padding + 1`. The sum is computed per output pixel,
+//! over the input pixels that reach it. Gradients are dfdx's.
 
 use super::conv2d::image_and_filters;
 use super::operation::{Mismatch, Operation, parameter, require, sizes};

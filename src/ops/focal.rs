@@ -1,8 +1,8 @@
 //! `focal`: cross-entropy that turns away from what is already right.
 //!
-//! `L` is the mean of `−α · (1 − p)^γ · ln p` over the elements that count, `p` the softmax probability of the right class; `α` is
-//! 1 by default. Shapes and what counts are those of `cross_entropy`; see [`presence`](super::presence). Lin et al. 2017, with
-//! softmax in place of the sigmoid.
+//! `L` is the mean of `−α · (1 − p)^γ · ln p` over the elements that count, `p` the softmax probability of the right
+//! class; `α` is 1 by default. Shapes and what counts are those of `cross_entropy`; see [`presence`](super::presence).
+//! Lin et al. 2017, with softmax in place of the sigmoid.
 
 use super::operation::{Mismatch, Operation, attribute};
 use super::presence::{at_class, classification, classified, nothing};

@@ -1,7 +1,8 @@
-//! `group_norm`: each group of channels of each image brought to mean 0 and variance 1, then scaled and shifted by channel.
+//! `group_norm`: each group of channels of each image brought to mean 0 and variance 1, then scaled and shifted by
+//! channel.
 //!
-//! `y = (x − mean) / √(var + ε) · γ[c] + β[c]`, with mean and biased variance over the places and channels of a group, for `x`
-//! of `[batch, C, H, W]` and `γ`, `β` of `[C]`. Wu and He 2018.
+//! `y = (x − mean) / √(var + ε) · γ[c] + β[c]`, with mean and biased variance over the places and channels of a group,
+//! for `x` of `[batch, C, H, W]` and `γ`, `β` of `[C]`. Wu and He 2018.
 
 use super::operation::{Mismatch, Operation, attribute, image, numbers, parameter, require, sizes};
 use super::value::{T4, Tape, Value, take};

@@ -1,7 +1,8 @@
 //! `linear`: a matrix product and a bias, over the last axis.
 //!
-//! `y[.., o] = Σ_i x[.., i] · w[o, i] + b[o]`, with `x` of `[batch, in]` or `[batch, tokens, in]`, `w` of `[out, in]` as PyTorch
-//! stores it, and `b` of `[out]`. The gradient is the matrix calculus of the same formula, by dfdx's `matmul`.
+//! `y[.., o] = Σ_i x[.., i] · w[o, i] + b[o]`, with `x` of `[batch, in]` or `[batch, tokens, in]`, `w` of `[out, in]`
+//! as PyTorch stores it, and `b` of `[out]`. The gradient is the matrix calculus of the same formula, by dfdx's
+//! `matmul`.
 
 use super::operation::{Mismatch, Operation, count, number, parameter, require};
 use super::value::{Tape, Value, take};

@@ -32,9 +32,10 @@ pub trait Operation: Clone + PartialEq {
     /// The type of the result for these input types. Called before anything runs, with the batch still symbolic.
     fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch>;
 
-    /// The meaning of the op. Inputs have the number and types that [`Operation::signature`] accepted, at least one example,
-    /// contiguous storage, distinct identities and empty tapes. The result has an identity of its own: dfdx's reshapes and
-    /// permutations share theirs with their operand, so an op that only moves numbers uses `sound::index_select`.
+    /// The meaning of the op. Inputs have the number and types that [`Operation::signature`] accepted, at least one
+    /// example, contiguous storage, distinct identities and empty tapes. The result has an identity of its own: dfdx's
+    /// reshapes and permutations share theirs with their operand, so an op that only moves numbers uses
+    /// `sound::index_select`.
     fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T>;
 
     /// Floating-point operations for a batch of one; by default one per element of the result.
@@ -130,8 +131,8 @@ pub fn sizes(name: &str, attribute: &str, values: &[usize], least: usize) -> Res
     })
 }
 
-/// What holds of every value of every op: at most four axes, the batch only in front, sizes of at least one, and a number of
-/// elements that fits a machine.
+/// What holds of every value of every op: at most four axes, the batch only in front, sizes of at least one, and a
+/// number of elements that fits a machine.
 pub fn well_formed(name: &str, types: &[Type]) -> Result<(), Mismatch> {
     types.iter().try_for_each(|t| {
         require(t.rank() <= 4, || format!("`{name}` would have the value {t}; values have at most 4 axes"))?;

@@ -1,9 +1,10 @@
 //! Sound forms of what dfdx lacks or gets wrong, as ops on its tape: definitions use these and the rest of dfdx.
 //!
-//! dfdx 0.13 assigns where it must accumulate in the gradient of `slice`, has a wrong constant in that of `accurate_gelu`,
-//! gives every tie of a maximum the full gradient, hides NaN in `relu` and `max`, and mis-orders the gradient of a
-//! `softmax` over a strided view. The raw calls are therefore disallowed in `clippy.toml`, and this is the only file that may
-//! make them. What is here takes any layout, and gives contiguous tensors with identities of their own.
+//! dfdx 0.13 assigns where it must accumulate in the gradient of `slice`, has a wrong constant in that of
+//! `accurate_gelu`, gives every tie of a maximum the full gradient, hides NaN in `relu` and `max`, and mis-orders the
+//! gradient of a `softmax` over a strided view. The raw calls are therefore disallowed in `clippy.toml`, and this is
+//! the only file that may make them. What is here takes any layout, and gives contiguous tensors with identities of
+//! their own.
 
 #![allow(clippy::disallowed_methods)]
 
@@ -39,8 +40,8 @@ pub fn copy<S: Shape, T: Tape>(x: Tensor<S, f32, Cpu, T>) -> Tensor<S, f32, Cpu,
     unary(x, |x| x, |_| 1.0)
 }
 
-/// `y[o, j, i] = x[o, index[j], i]`, and `fill` where the index is [`NOWHERE`]. Its gradient adds up: a number that is read
-/// twice receives both gradients.
+/// `y[o, j, i] = x[o, index[j], i]`, and `fill` where the index is [`NOWHERE`]. Its gradient adds up: a number that is
+/// read twice receives both gradients.
 pub fn index_select<T: Tape>(x: T3<T>, index: Vec<usize>, fill: f32) -> T3<T> {
     let (x, mut tape) = x.contiguous().split_tape();
     let &(outer, n, inner) = x.shape();

@@ -1,8 +1,8 @@
 //! `upsample`: an image resized to a given height and width, larger or smaller.
 //!
-//! `x` of `[batch, C, H, W]`. `nearest` repeats pixel `⌊i · H / h⌋`; `bilinear` mixes the two nearest pixels of each axis, with
-//! pixels as areas (source place `(i + ½) · H / h − ½`, not below 0); `bilinear_aligned` maps corner centres onto corner
-//! centres (`i · (H − 1) / (h − 1)`). They agree with `torch.nn.functional.interpolate`.
+//! `x` of `[batch, C, H, W]`. `nearest` repeats pixel `⌊i · H / h⌋`; `bilinear` mixes the two nearest pixels of each
+//! axis, with pixels as areas (source place `(i + ½) · H / h − ½`, not below 0); `bilinear_aligned` maps corner centres
+//! onto corner centres (`i · (H − 1) / (h − 1)`). They agree with `torch.nn.functional.interpolate`.
 
 use super::operation::{Mismatch, Operation, image, numbers, sizes};
 use super::sound::linear_map;

@@ -24,7 +24,11 @@ fn ids(inner: &[usize]) -> Type {
 fn wrong_inputs_are_told_apart() {
     let conv =
         |g: usize| json!({ "stride": [1, 1], "padding": [0, 0, 0, 0], "dilation": [1, 1], "groups": g, "bias": false });
-    let deconv = |pad: usize, out: usize| json!({ "stride": [2, 2], "padding": [pad, pad], "output_padding": [out, out], "dilation": [1, 1], "groups": 1, "bias": false });
+    let deconv = |pad: usize, out: usize| {
+        let (padding, output_padding) = ([pad, pad], [out, out]);
+        json!({ "stride": [2, 2], "padding": padding, "output_padding": output_padding, "dilation": [1, 1],
+                "groups": 1, "bias": false })
+    };
     let pool = |k: usize, s: usize, p: usize| json!({ "kernel": [k, k], "stride": [s, s], "padding": [p, p, p, p] });
     let ce = |s: f64, w: Option<Vec<f64>>| json!({ "smoothing": s, "weights": w, "ignore": null });
     let (none, presence, scalar) = (json!({}), f(&[]), Type::scalar());

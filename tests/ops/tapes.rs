@@ -1,4 +1,5 @@
-//! Definitions on tapes: the same bits on both, results with an identity of their own, and gradients through chained ops.
+//! Definitions on tapes: the same bits on both, results with an identity of their own, and gradients through chained
+//! ops.
 
 use super::{assert_close, bytes, single_ops};
 use dfdx::prelude::{Backward, Merge, NoneTape, PutTape};
