@@ -1,5 +1,6 @@
 //! A data set: opened and checked once, then asked for batches.
 
+use super::DataSpec;
 use super::cache::Cache;
 use super::chain::Chain;
 use super::column::{self, Selection};
@@ -11,7 +12,6 @@ use super::source::{self, File};
 use super::split::{self, Settings, Split};
 use super::step::Row;
 use super::table::Table;
-use super::DataSpec;
 use crate::base::signature::{Arg, Args, Value};
 use crate::base::{DType, Diagnostic, Diagnostics, Result};
 use indexmap::IndexMap;
@@ -88,11 +88,23 @@ impl Dataset {
         Self::build(spec, Purpose::Predict(fitted, files))
     }
 
+    /// Builds it, and lets each problem without a place in the spec point at the source.
     fn build(spec: &DataSpec, purpose: Purpose) -> Result<Dataset> {
+        Self::assemble(spec, purpose).map_err(|mut diagnostics| {
+            diagnostics.0.iter_mut().filter(|d| d.labels.is_empty()).for_each(|d| *d = d.clone().at(spec.source.span));
+            diagnostics
+        })
+    }
+
+    fn assemble(spec: &DataSpec, purpose: Purpose) -> Result<Dataset> {
         let part = source::find(spec.source.signature.name).expect("bound from the list");
         let mut args = spec.source.args.clone();
-        let mut files: Vec<File> =
-            part.paths.iter().filter(|path| args.has(path)).map(|path| File::new(args.text(path), &spec.root)).collect();
+        let mut files: Vec<File> = part
+            .paths
+            .iter()
+            .filter(|path| args.has(path))
+            .map(|path| File::new(args.text(path), &spec.root))
+            .collect();
         if let Purpose::Predict(_, Some(given)) = purpose {
             files = given.iter().map(|path| File { name: path.display().to_string(), path: path.clone() }).collect();
         }
@@ -101,12 +113,12 @@ impl Dataset {
         }
         let settings = split::settings(&args)?;
         let mut hash = Sha256::new();
-        let table = (part.read)(&args, &files, &mut hash).map_err(|mut diagnostics| {
-            // A problem with a file also points at the call that named it.
-            diagnostics.0.iter_mut().filter(|d| d.labels.is_empty()).for_each(|d| *d = d.clone().at(spec.source.span));
-            diagnostics
-        })?;
-        hash.update(format!("{settings:?} {:?} {:?}", args.get("seed").map(|arg| &arg.value), args.get("limit").map(|a| &a.value)));
+        let table = (part.read)(&args, &files, &mut hash)?;
+        hash.update(format!(
+            "{settings:?} {:?} {:?}",
+            args.get("seed").map(|arg| &arg.value),
+            args.get("limit").map(|a| &a.value)
+        ));
         let fingerprint = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
 
         let columns = select(spec, &table, &settings, &purpose)?;
@@ -149,8 +161,10 @@ impl Dataset {
             let mut problems = Problems::default();
             let mut present = vec![chain.has_columns; self.rows];
             if chain.has_columns && !chain.reads_files {
+                // Large arrays are not prepared here, only looked through for what is missing.
                 let whole = chain.is_target || self.cache.keeps() || self.table.is_tabular();
-                for &row in self.splits.iter().flatten() {
+                let rows = if whole || chain.may_lack(&self.table) { &self.splits[..] } else { &[] };
+                for &row in rows.iter().flatten() {
                     let checked = if whole {
                         self.prepare(field, row).map(|value| present[row] = value != Prepared::Missing)
                     } else {
@@ -163,7 +177,8 @@ impl Dataset {
             }
             if problems.is_empty() && to_train && chain.is_target && !self.splits[0].iter().any(|&row| present[row]) {
                 let message = format!("no training row has a label for `{}`", chain.name);
-                diagnostics.push(Diagnostic::error(message).place(&self.table.name).help("leave the target out of this data"));
+                let help = "leave the target out of this data";
+                diagnostics.push(Diagnostic::error(message).at(chain.span).place(&self.table.name).help(help));
             }
             chain.report(problems, &mut diagnostics);
             if chain.is_target {
@@ -339,14 +354,15 @@ fn former(field: &super::FieldSpec, table: &Table, fitted: &Fitted, predicts: bo
     let mut diagnostics = Diagnostics::default();
     let lacking: Vec<&str> =
         former.columns.iter().filter(|name| !table.columns.contains_key(*name)).map(String::as_str).collect();
-    if former.columns.is_empty() || (!lacking.is_empty() && !(predicts && field.role.is_target())) {
+    if former.columns.is_empty() || !(lacking.is_empty() || predicts && field.role.is_target()) {
         let message = format!("`{}` lacks columns of `{}`", table.name, field.name);
         diagnostics.push(
             Diagnostic::error(message)
                 .at(field.span)
                 .place(&table.name)
                 .note(format!("it lacks {}", super::problem::list(lacking)))
-                .note(format!("it has {}", super::problem::list(table.names()))),
+                .note(format!("it has {}", super::problem::list(table.names())))
+                .help("new data has the columns that the inputs were trained on"),
         );
     }
     diagnostics.into_result(former.columns.clone())
@@ -360,7 +376,10 @@ fn count(table: &Table, columns: &[Vec<String>]) -> Result<usize> {
     };
     if let Some((name, other)) = used.find(|(_, other)| other.rows != column.rows) {
         let message = format!("`{first}` has {} rows, and `{name}` has {}", column.rows, other.rows);
-        return Err(Diagnostic::error(message).place(&table.name).help("arrays of one data set count the same rows").into());
+        return Err(Diagnostic::error(message)
+            .place(&table.name)
+            .help("arrays of one data set count the same rows")
+            .into());
     }
     match column.rows {
         0 => Err(Diagnostic::error("the source has no rows").place(&table.name).into()),

@@ -47,7 +47,11 @@ fn splits() {
     }
     let image = idx(8, &[1, 1, 1], &[0]);
     fault("split_of_idx", &[("i", &image)], "idx(\"i\", split: \"fold\") { in x: f32[1, 1, 1] = images }");
-    fault("split_folder_name", &[("s/trian/a/1.png", b"")], "folder(\"s\", split: \"folders\") { in x: f32[1, 1, 1] = images }");
+    fault(
+        "split_folder_name",
+        &[("s/trian/a/1.png", b"")],
+        "folder(\"s\", split: \"folders\") { in x: f32[1, 1, 1] = images }",
+    );
 }
 
 #[test]
@@ -78,7 +82,11 @@ fn cells() {
     csv("cell_text", "x,y\n1,2\ntwo,2\n3,2\nfour,five\n", XY);
     csv("cell_nan", "x,y\n1,nan\n2,2\ninf,3\n", XY);
     csv("cell_beyond_f32", "x,y\n1,1e300\n", XY);
-    csv("cell_input_missing", "x,y,z\n1,2,3\n,3,3\n5,5,\n", "in x: f32[2] = columns([\"x\", \"z\"]) -> standardize\n  y: f32[1] = column(\"y\")");
+    csv(
+        "cell_input_missing",
+        "x,y,z\n1,2,3\n,3,3\n5,5,\n",
+        "in x: f32[2] = columns([\"x\", \"z\"]) -> standardize\n  y: f32[1] = column(\"y\")",
+    );
     let rows: String = (0..12).map(|i| format!("{i},bad{i}\n")).collect();
     csv("cell_many", &format!("x,y\n{rows}"), XY);
     csv("cell_no_value", "x,y\n,1\n,2\n", "in x: f32[1] = column(\"x\") -> fill(mean)\n  y: f32[1] = column(\"y\")");
@@ -98,8 +106,13 @@ fn class_cells() {
 #[test]
 fn columns() {
     csv("column_absent", "mean radius,y\n1,2\n", "in x: f32[1] = column(\"mean raduis\")\n  y: f32[1] = column(\"y\")");
-    csv("column_patterns", "a,b,y\n1,2,3\n", "in x: f32[1] = columns([\"z*\", \"bb\"], except: [\"c\"])\n  y: f32[1] = column(\"y\")");
+    csv(
+        "column_patterns",
+        "a,b,y\n1,2,3\n",
+        "in x: f32[1] = columns([\"z*\", \"bb\"], except: [\"c\"])\n  y: f32[1] = column(\"y\")",
+    );
     csv("column_none_left", "a,y\n1,2\n", "in x: f32[1] = columns(all, except: [\"*\"])\n  y: f32[1] = column(\"y\")");
+    csv("column_only_targets", "y\n1\n", "in x: f32[1] = columns(all)\n  y: f32[1] = column(\"y\")");
     csv("column_of_other_source", "a,y\n1,2\n", "in x: f32[1] = images\n  y: f32[1] = column(\"y\")");
     fault("labels_absent", &[("i", &idx(8, &[1, 1, 1], &[0]))], "idx(\"i\", split: [1.0]) { y: class[2] = labels }");
 }
@@ -118,19 +131,26 @@ fn shapes() {
     csv("step_categories_vocabulary", "a\nx\ny\nz\n", "in x: tokens[1] < 3 = column(\"a\") -> categories");
     csv("step_standardize_tokens", "a\nx\n", "in x: f32[1] = column(\"a\") -> categories -> standardize");
     let image = idx(8, &[1, 2, 2], &[0; 4]);
-    let idx = |name: &str, field: &str| fault(name, &[("i", &image)], &format!("idx(\"i\", split: [1.0]) {{ {field} }}"));
+    let idx =
+        |name: &str, field: &str| fault(name, &[("i", &image)], &format!("idx(\"i\", split: [1.0]) {{ {field} }}"));
     idx("shape_needs_rgb", "in x: f32[3, 2, 2] = images");
     idx("shape_needs_resize", "in x: f32[1, 4, 6] = images");
     idx("step_resize_classes", "y: class[3][4, 4] = images -> resize(4)");
     let dot = png(1, 1, 1, &[0]);
     let images: &[(&str, &[u8])] = &[("s/a/1.png", &dot), ("s/b/2.png", &dot), ("s/c/3.png", &dot)];
-    fault("shape_unknown_channels", images, "folder(\"s\", split: [1.0]) { in x: f32[1, 1, 1] = images -> standardize }");
+    fault(
+        "shape_unknown_channels",
+        images,
+        "folder(\"s\", split: [1.0]) { in x: f32[1, 1, 1] = images -> standardize }",
+    );
     fault("folder_class_count", images, "folder(\"s\", split: [1.0]) { y: class[2] = labels }");
 }
 
 #[test]
 fn jsonl_files() {
-    let jsonl = |name: &str, text: &[u8]| fault(name, &[("a.jsonl", text)], "jsonl(\"a.jsonl\", split: [1.0]) { in x: f32[2] = column(\"x\") }");
+    let jsonl = |name: &str, text: &[u8]| {
+        fault(name, &[("a.jsonl", text)], "jsonl(\"a.jsonl\", split: [1.0]) { in x: f32[2] = column(\"x\") }")
+    };
     jsonl("jsonl_empty", b"\n");
     jsonl("jsonl_syntax", b"{\"x\": [1, 2]}\n{\"x\": [1,\n[1]\n\xff\n");
     jsonl("jsonl_shapes", b"{\"x\": [1, 2]}\n{\"x\": [1]}\n{\"x\": 3}\n{\"x\": [[1], 2]}\n");
@@ -140,7 +160,9 @@ fn jsonl_files() {
 
 #[test]
 fn npz_files() {
-    let npz_fault = |name: &str, bytes: &[u8], field: &str| fault(name, &[("a.npz", bytes)], &format!("npz(\"a.npz\", split: [1.0]) {{ {field} }}"));
+    let npz_fault = |name: &str, bytes: &[u8], field: &str| {
+        fault(name, &[("a.npz", bytes)], &format!("npz(\"a.npz\", split: [1.0]) {{ {field} }}"))
+    };
     let x = "in x: f32[2] = array(\"x\")";
     let floats: Vec<u8> = [1.0f32, f32::NAN, f32::INFINITY, 4.0].iter().flat_map(|x| x.to_le_bytes()).collect();
     let sound = npz(&[("x", npy("<f4", false, "(2, 2)", &floats))]);
@@ -154,7 +176,11 @@ fn npz_files() {
     npz_fault("npz_empty", &npz(&[("x", npy("<f4", false, "(0, 2)", &[]))]), x);
     let two = npz(&[("x", npy("<f4", false, "(2, 2)", &floats)), ("y", npy("|u1", false, "(3,)", &[0; 3]))]);
     npz_fault("npz_rows_differ", &two, "in x: f32[2] = array(\"x\"); y: class[3] = array(\"y\")");
-    npz_fault("npz_label_range", &npz(&[("y", npy("|i1", false, "(3,)", &[3, 254, 255]))]), "y: class[3] = array(\"y\")");
+    npz_fault(
+        "npz_label_range",
+        &npz(&[("y", npy("|i1", false, "(3,)", &[3, 254, 255]))]),
+        "y: class[3] = array(\"y\")",
+    );
 }
 
 #[test]
@@ -178,9 +204,18 @@ fn idx_files() {
 
 #[test]
 fn images() {
-    fault("folder_empty", &[("s/a/readme.txt", b"")], "folder(\"s\", split: [1.0]) { in x: f32[1, 1, 1] = images -> gray -> resize(1) }");
+    fault(
+        "folder_empty",
+        &[("s/a/readme.txt", b"")],
+        "folder(\"s\", split: [1.0]) { in x: f32[1, 1, 1] = images -> gray -> resize(1) }",
+    );
     let sound = png(3, 3, 1, &[9; 9]);
-    let dir = folder(&[("s/a/1.png", &sound), ("s/a/2.png", &sound[..sound.len() / 2]), ("s/a/3.png", b"no"), ("s/a/4.png", b"")]);
+    let dir = folder(&[
+        ("s/a/1.png", &sound),
+        ("s/a/2.png", &sound[..sound.len() / 2]),
+        ("s/a/3.png", b"no"),
+        ("s/a/4.png", b""),
+    ]);
     let text = "folder(\"s\", split: [1.0]) { in x: f32[1, 1, 1] = images -> gray -> resize(1) }";
     let (spec, source) = spec::spec(text, dir.path());
     let data = Dataset::open(&spec).expect("images are decoded later");
@@ -195,7 +230,9 @@ fn images() {
 #[test]
 fn later_runs() {
     let dir = folder(&[("a.csv", b"a,b,y\n1,2,3\n2,3,4\n"), ("new.csv", b"a,c\n1,2\n")]);
-    let text = |x: &str| format!("csv(\"a.csv\", split: [1.0]) {{ in x: f32[2] = columns(all){x}; y: f32[1] = column(\"y\") }}");
+    let text = |x: &str| {
+        format!("csv(\"a.csv\", split: [1.0]) {{ in x: f32[2] = columns(all){x}; y: f32[1] = column(\"y\") }}")
+    };
     let (spec, source) = spec::spec(&text(" -> standardize"), dir.path());
     let fitted = Dataset::open(&spec).expect("sound").fitted();
     let pin_error = |name: &str, source: &Source, result: mtlc::base::Result<Dataset>| match result {

@@ -50,6 +50,7 @@ pub fn png(width: u32, height: u32, channels: usize, samples: &[u8]) -> Vec<u8> 
         _ => image::ColorType::Rgba8,
     };
     let mut bytes = Cursor::new(vec![]);
-    image::write_buffer_with_format(&mut bytes, samples, width, height, colour, image::ImageFormat::Png).expect("memory");
+    image::write_buffer_with_format(&mut bytes, samples, width, height, colour, image::ImageFormat::Png)
+        .expect("memory");
     bytes.into_inner()
 }

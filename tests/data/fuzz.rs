@@ -55,7 +55,8 @@ fn csv() {
 
 #[test]
 fn jsonl() {
-    let lines = b"{\"x\": [1, 2.5], \"t\": \"some text\", \"c\": 1}\n{\"x\": [3, 4e1], \"t\": \"\\u00e9\", \"c\": null}\n";
+    let lines =
+        b"{\"x\": [1, 2.5], \"t\": \"some text\", \"c\": 1}\n{\"x\": [3, 4e1], \"t\": \"\\u00e9\", \"c\": null}\n";
     let text = r#"jsonl("a.jsonl", split: [1.0]) { in x: f32[2] = column("x"); in t: tokens[6] = column("t") -> bytes(6); c: class[3] = column("c") }"#;
     survive("a.jsonl", lines, text, &[]);
 }

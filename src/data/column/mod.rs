@@ -45,7 +45,8 @@ fn named(name: &str, span: crate::base::Span, table: &Table) -> Result<String> {
     let noun = if table.kind == "npz" { "array" } else { "column" };
     match table.columns.get(name) {
         None => {
-            let missing = Diagnostic::error(format!("`{}` has no {noun} `{name}`", table.name)).at(span).place(&table.name);
+            let missing =
+                Diagnostic::error(format!("`{}` has no {noun} `{name}`", table.name)).at(span).place(&table.name);
             Err(problem::suggest(missing, name, table.names()).into())
         }
         Some(column) => match &column.store {
@@ -61,7 +62,11 @@ fn named(name: &str, span: crate::base::Span, table: &Table) -> Result<String> {
 fn fixed(name: &str, help: &str, call: &Call, table: &Table) -> Result<Vec<String>> {
     match table.columns.contains_key(name) {
         true => Ok(vec![name.into()]),
-        false => Err(Diagnostic::error(format!("`{}` has no {name}", table.name)).at(call.span).place(&table.name).help(help).into()),
+        false => Err(Diagnostic::error(format!("`{}` has no {name}", table.name))
+            .at(call.span)
+            .place(&table.name)
+            .help(help)
+            .into()),
     }
 }
 

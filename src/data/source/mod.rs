@@ -16,7 +16,8 @@ pub const SPLIT: Param = Param::with(
     "shares of train, validation and test, or the column (for a `folder`, `\"folders\"`) that says train, validation or test",
 );
 pub const SEED: Param = Param::with("seed", Kind::Whole, "0", "the seed of the shuffle that splits by shares");
-pub const LIMIT: Param = Param::optional("limit", Kind::Count, "keep at most so many training rows, to learn from few labels");
+pub const LIMIT: Param =
+    Param::optional("limit", Kind::Count, "keep at most so many training rows, to learn from few labels");
 
 /// A source: what a spec writes, and how its files become a table.
 #[derive(Debug)]
@@ -78,7 +79,10 @@ impl File {
         let folder = self.path.parent().unwrap_or(Path::new("")).to_path_buf();
         let folder = if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder };
         let Ok(entries) = std::fs::read_dir(&folder) else {
-            return missing.note("its folder does not exist either").help("relative paths start at the folder of the spec").into();
+            return missing
+                .note("its folder does not exist either")
+                .help("relative paths start at the folder of the spec")
+                .into();
         };
         let mut names: Vec<String> =
             entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
