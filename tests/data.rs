@@ -366,6 +366,10 @@ fn new_data_without_labels() {
         r#"folder("s", split: "folders") { in x: f32[1, 1, 1] = images -> gray -> resize(1); y: class[2] = labels }"#;
     let names = Some(vec!["cat".to_string(), "dog".to_string()]);
     assert_eq!(predict(text, &["loose", "4.png"]), (vec![2.0, 7.0], names));
+    let (spec, _) = spec::spec(text, dir.path());
+    let data = Dataset::open(&spec).expect("sound");
+    let own = Dataset::open_unlabelled(&spec, None, &data.fitted()).expect("sound");
+    assert_eq!(all(&own, Split::Test), all(&data, Split::Train));
     let text = r#"idx("i", "l", split: [1.0]) { in x: f32[1, 1, 1] = images; y: class[2] = labels }"#;
     assert_eq!(predict(text, &["j"]).0, [9.0]);
 }

@@ -40,6 +40,15 @@ pub enum Settings {
     Named(String),
 }
 
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Settings::Shares(shares) => write!(f, "split {shares:?}"),
+            Settings::Named(name) => write!(f, "split by {name}"),
+        }
+    }
+}
+
 /// Reads the `split` of a source and checks its shares.
 pub fn settings(args: &Args) -> Result<Settings> {
     let arg = args.get("split").expect("every source declares `split` with a default");
