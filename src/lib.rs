@@ -6,6 +6,6 @@ pub mod base;
 
 pub mod syntax;
 
-pub mod data;
-
 pub mod ops;
+
+pub mod data;
