@@ -1,11 +1,11 @@
 //! The chain of one field: columns, steps and end, checked against each other before a value passes.
 
-use super::end::{End, Prepared};
+use super::end::{self, End, Prepared};
 use super::fit::FittedField;
 use super::form::{Cell, Example, Fault, Form};
 use super::problem::{self, Problems};
 use super::step::{Field, Row, STEPS, Step};
-use super::table::Table;
+use super::table::{Store, Table};
 use super::{FieldSpec, FieldType};
 use crate::base::{Diagnostic, Diagnostics, Result, Span};
 use std::path::Path;
@@ -25,7 +25,8 @@ pub struct Chain {
     fills: bool,
     form: Form,
     links: Vec<Link>,
-    span: Span,
+    /// The place of the field in the spec.
+    pub span: Span,
 }
 
 struct Link {
@@ -72,14 +73,12 @@ impl Chain {
         }
         let known = fitted.and_then(|fitted| fitted.classes.as_deref());
         let known = known.or_else(|| table.columns.get(&columns[0])?.classes.as_deref());
-        let end = End::new(spec, &form, known).map_err(|diagnostic| {
-            let diagnostic = diagnostic.note(shapes);
-            match columns.len() {
-                1 => diagnostic,
-                n => diagnostic
-                    .note(format!("the {n} columns are {}", problem::list(columns.iter().map(String::as_str)))),
-            }
-        })?;
+        let mut notes = vec![shapes];
+        if columns.len() > 1 {
+            let names = problem::list(columns.iter().map(String::as_str));
+            notes.push(format!("the {} columns are {names}", columns.len()));
+        }
+        let end = End::new(spec, &form, known, &notes)?;
         let mut chain = Chain {
             name: spec.name.clone(),
             is_target: field.is_target,
@@ -152,7 +151,7 @@ impl Chain {
     fn run(&self, table: &Table, row: Row, until: usize) -> std::result::Result<Example, Fault> {
         let mut example = table.example(&self.columns, row.index)?;
         if self.is_target {
-            if matches!(&example, Example::Cells(cells) if cells.iter().all(|cell| *cell == Cell::Empty)) {
+            if matches!(&example, Example::Cells { cells, .. } if cells.iter().all(|cell| *cell == Cell::Empty)) {
                 return Ok(Example::Missing);
             }
         } else if !self.fills {
@@ -190,7 +189,19 @@ impl Chain {
     /// Checks the values of a row as the file has them, without preparing them.
     pub fn check_raw(&self, table: &Table, row: usize) -> std::result::Result<(), Fault> {
         let example = table.example(&self.columns, row)?;
-        if self.fills { Ok(()) } else { present(&example) }
+        match &example {
+            Example::Numbers { data, .. } if data.iter().any(|x| x.is_infinite()) => Err(Fault::new(end::NOT_FINITE)),
+            _ if self.fills => Ok(()),
+            _ => present(&example),
+        }
+    }
+
+    /// Whether the numbers of the file may be missing or infinite.
+    pub fn may_lack(&self, table: &Table) -> bool {
+        self.columns.iter().filter_map(|name| table.columns.get(name)).any(|column| match &column.store {
+            Store::Numbers(numbers) | Store::Images(numbers) => numbers.element.is_float(),
+            _ => true,
+        })
     }
 
     /// The column that a fault is about.
@@ -214,7 +225,7 @@ const FILL: &str = "`-> fill(mean)` fills missing inputs";
 /// That no part of an input is missing.
 fn present(example: &Example) -> std::result::Result<(), Fault> {
     let missing = match example {
-        Example::Cells(cells) => cells.iter().position(|cell| *cell == Cell::Empty),
+        Example::Cells { cells, .. } => cells.iter().position(|cell| *cell == Cell::Empty),
         Example::Numbers { data, .. } => data.iter().position(|x| x.is_nan()),
         Example::Ids { .. } | Example::Missing => None,
     };

@@ -1,21 +1,23 @@
 //! A data set: opened and checked once, then asked for batches.
 
 use super::DataSpec;
+use super::batch::{Array, Batch};
 use super::cache::Cache;
 use super::chain::Chain;
-use super::column::{self, Selection};
 use super::end::{End, Prepared};
 use super::fit::Fitted;
 use super::form::Fault;
 use super::problem::Problems;
+use super::select;
 use super::source::{self, File};
-use super::split::{self, Settings, Split};
+use super::split::{self, Split};
 use super::step::Row;
 use super::table::Table;
 use crate::base::signature::{Arg, Args, Value};
 use crate::base::{DType, Diagnostic, Diagnostics, Result};
 use indexmap::IndexMap;
 use sha2::{Digest, Sha256};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Rows that can be prepared. Shared between threads freely.
@@ -31,22 +33,6 @@ pub struct Dataset {
     /// For each target, whether each row has it.
     present: IndexMap<String, Vec<bool>>,
     fingerprint: String,
-}
-
-/// Examples side by side: a value per input and target, and for each target which of them are there.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Batch {
-    pub size: usize,
-    pub values: IndexMap<String, Array>,
-    /// 1.0 or 0.0 per example.
-    pub present: IndexMap<String, Vec<f32>>,
-}
-
-/// Row-major elements; `dims` include the batch.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Array {
-    F32 { dims: Vec<usize>, data: Vec<f32> },
-    I64 { dims: Vec<usize>, data: Vec<i64> },
 }
 
 /// What a data set is opened for.
@@ -88,41 +74,46 @@ impl Dataset {
         Self::build(spec, Purpose::Predict(fitted, files))
     }
 
+    /// Builds it, and lets each problem without a place in the spec point at the source.
     fn build(spec: &DataSpec, purpose: Purpose) -> Result<Dataset> {
+        Self::assemble(spec, purpose).map_err(|mut diagnostics| {
+            diagnostics.0.iter_mut().filter(|d| d.labels.is_empty()).for_each(|d| *d = d.clone().at(spec.source.span));
+            diagnostics
+        })
+    }
+
+    fn assemble(spec: &DataSpec, purpose: Purpose) -> Result<Dataset> {
         let part = source::find(spec.source.signature.name).expect("bound from the list");
-        let mut args = spec.source.args.clone();
+        let args = &spec.source.args;
         let mut files: Vec<File> = part
             .paths
             .iter()
             .filter(|path| args.has(path))
             .map(|path| File::new(args.text(path), &spec.root))
             .collect();
+        let whole = without_split(args);
+        // Other files than the spec's are not laid out by splits.
+        let mut to_read = args;
         if let Purpose::Predict(_, Some(given)) = purpose {
             files = given.iter().map(|path| File { name: path.display().to_string(), path: path.clone() }).collect();
+            to_read = &whole;
         }
-        if purpose.predicts() {
-            take_all(&mut args);
-        }
-        let settings = split::settings(&args)?;
+        let settings = split::settings(if purpose.predicts() { &whole } else { args })?;
         let mut hash = Sha256::new();
-        let table = (part.read)(&args, &files, &mut hash).map_err(|mut diagnostics| {
-            // A problem with a file also points at the call that named it.
-            diagnostics.0.iter_mut().filter(|d| d.labels.is_empty()).for_each(|d| *d = d.clone().at(spec.source.span));
-            diagnostics
-        })?;
-        hash.update(format!(
-            "{settings:?} {:?} {:?}",
-            args.get("seed").map(|arg| &arg.value),
-            args.get("limit").map(|a| &a.value)
-        ));
+        let table = (part.read)(to_read, &files, &mut hash)?;
+        hash.update(settings.to_string());
+        hash.update(format!(", seed {}", args.size("seed")));
+        if args.has("limit") {
+            hash.update(format!(", limit {}", args.size("limit")));
+        }
         let fingerprint = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
 
-        let columns = select(spec, &table, &settings, &purpose)?;
-        let rows = count(&table, &columns)?;
+        let columns = select::select(spec, &table, &settings, purpose.fitted(), purpose.predicts())?;
+        let rows = select::count(&table, &columns)?;
         let splits = if purpose.predicts() {
             [vec![], vec![], (0..rows).collect()]
         } else {
-            split::rows(&args, &settings, &table, rows)?
+            split::rows(args, &settings, &table, rows)?
         };
         let mut trains = vec![false; rows];
         splits[0].iter().for_each(|&row| trains[row] = true);
@@ -157,8 +148,10 @@ impl Dataset {
             let mut problems = Problems::default();
             let mut present = vec![chain.has_columns; self.rows];
             if chain.has_columns && !chain.reads_files {
+                // Large arrays are not prepared here, only looked through for what is missing.
                 let whole = chain.is_target || self.cache.keeps() || self.table.is_tabular();
-                for &row in self.splits.iter().flatten() {
+                let rows = if whole || chain.may_lack(&self.table) { &self.splits[..] } else { &[] };
+                for &row in rows.iter().flatten() {
                     let checked = if whole {
                         self.prepare(field, row).map(|value| present[row] = value != Prepared::Missing)
                     } else {
@@ -171,8 +164,8 @@ impl Dataset {
             }
             if problems.is_empty() && to_train && chain.is_target && !self.splits[0].iter().any(|&row| present[row]) {
                 let message = format!("no training row has a label for `{}`", chain.name);
-                diagnostics
-                    .push(Diagnostic::error(message).place(&self.table.name).help("leave the target out of this data"));
+                let help = "leave the target out of this data";
+                diagnostics.push(Diagnostic::error(message).at(chain.span).place(&self.table.name).help(help));
             }
             chain.report(problems, &mut diagnostics);
             if chain.is_target {
@@ -226,10 +219,11 @@ impl Dataset {
         diagnostics.into_result(batch)
     }
 
-    /// The values of several rows; images are decoded by several threads.
+    /// The values of several rows; what takes long, such as images, is prepared by several threads.
     fn prepare_all(&self, field: usize, rows: &[usize]) -> Vec<std::result::Result<Prepared, Fault>> {
         let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(rows.len());
-        if !self.chains[field].reads_files || threads < 2 {
+        let quick = self.cache.keeps() && !self.chains[field].reads_files;
+        if threads < 2 || quick || rows.iter().all(|&row| self.cache.get(field, row).is_some()) {
             return rows.iter().map(|&row| self.prepare(field, row)).collect();
         }
         let share = rows.len().div_ceil(threads);
@@ -285,97 +279,17 @@ impl Dataset {
     }
 }
 
-impl Array {
-    pub fn dims(&self) -> &[usize] {
-        match self {
-            Array::F32 { dims, .. } | Array::I64 { dims, .. } => dims,
-        }
-    }
-
-    /// Adds an example of `size` elements; a missing one is 0.0 or −1.
-    fn append(&mut self, value: Prepared, size: usize) {
-        match (self, value) {
-            (Array::F32 { data, .. }, Prepared::F32(values)) => data.extend(values),
-            (Array::I64 { data, .. }, Prepared::I64(values)) => data.extend(values),
-            (Array::F32 { data, .. }, _) => data.extend(std::iter::repeat_n(0.0, size)),
-            (Array::I64 { data, .. }, _) => data.extend(std::iter::repeat_n(-1, size)),
-        }
+impl fmt::Debug for Dataset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dataset").field("name", &self.name).field("rows", &self.rows).finish_non_exhaustive()
     }
 }
 
-/// Asks for all rows: no shares, no folders of splits, no limit.
-fn take_all(args: &mut Args) {
+/// The arguments of a source, asking for all rows.
+fn without_split(args: &Args) -> Args {
+    let mut args = args.clone();
     let span = args.span("split").unwrap_or_default();
     let whole = Value::List(vec![Arg { value: Value::Float(1.0), span }]);
     args.0.insert("split", Arg { value: whole, span });
-    args.0.shift_remove("limit");
-}
-
-/// The columns of every field. Targets come first, since `all` passes over theirs.
-fn select(spec: &DataSpec, table: &Table, settings: &Settings, purpose: &Purpose) -> Result<Vec<Vec<String>>> {
-    let mut diagnostics = Diagnostics::default();
-    let mut reserved: Vec<String> = vec![];
-    if let Settings::Named(name) = settings {
-        reserved.push(name.clone());
-    }
-    let mut selected: IndexMap<&str, Vec<String>> = IndexMap::new();
-    for targets in [true, false] {
-        let before = reserved.clone();
-        for field in spec.fields.iter().filter(|field| field.role.is_target() == targets) {
-            let columns = match purpose.fitted() {
-                None => column::select(&field.column, &Selection { table, reserved: &before }),
-                Some(fitted) => former(field, table, fitted, purpose.predicts()),
-            };
-            if let Some(columns) = diagnostics.take(columns) {
-                if targets {
-                    reserved.extend(columns.iter().cloned());
-                }
-                selected.insert(&field.name, columns);
-            }
-        }
-    }
-    let in_order = spec.fields.iter().filter_map(|field| selected.get(field.name.as_str()).cloned()).collect();
-    diagnostics.into_result(in_order)
-}
-
-/// The columns that a former run selected, which the table has to have, except for labels of new data.
-fn former(field: &super::FieldSpec, table: &Table, fitted: &Fitted, predicts: bool) -> Result<Vec<String>> {
-    let Some(former) = fitted.fields.get(&field.name) else {
-        let message = format!("the former run prepared no field `{}`", field.name);
-        let help = "use the spec that the run was trained with, or train again";
-        return Err(Diagnostic::error(message).at(field.span).help(help).into());
-    };
-    let mut diagnostics = Diagnostics::default();
-    let lacking: Vec<&str> =
-        former.columns.iter().filter(|name| !table.columns.contains_key(*name)).map(String::as_str).collect();
-    if former.columns.is_empty() || (!lacking.is_empty() && !(predicts && field.role.is_target())) {
-        let message = format!("`{}` lacks columns of `{}`", table.name, field.name);
-        diagnostics.push(
-            Diagnostic::error(message)
-                .at(field.span)
-                .place(&table.name)
-                .note(format!("it lacks {}", super::problem::list(lacking)))
-                .note(format!("it has {}", super::problem::list(table.names()))),
-        );
-    }
-    diagnostics.into_result(former.columns.clone())
-}
-
-/// The number of rows, which all columns that are used agree on.
-fn count(table: &Table, columns: &[Vec<String>]) -> Result<usize> {
-    let mut used = columns.iter().flatten().filter_map(|name| Some((name, table.columns.get(name)?)));
-    let Some((first, column)) = used.next() else {
-        return Err(Diagnostic::error("no field reads from this source").place(&table.name).into());
-    };
-    if let Some((name, other)) = used.find(|(_, other)| other.rows != column.rows) {
-        let message = format!("`{first}` has {} rows, and `{name}` has {}", column.rows, other.rows);
-        return Err(Diagnostic::error(message)
-            .place(&table.name)
-            .help("arrays of one data set count the same rows")
-            .into());
-    }
-    match column.rows {
-        0 => Err(Diagnostic::error("the source has no rows").place(&table.name).into()),
-        rows => Ok(rows),
-    }
+    args
 }

@@ -2,7 +2,7 @@
 
 use super::form::{Cell, Example, Fault, Form, FormKind};
 use super::{Classes, FieldSpec, FieldType, class};
-use crate::base::{DType, Diagnostic};
+use crate::base::{self, DType, Diagnostic};
 
 /// A prepared value of one example: as many elements as the field's type has behind the batch.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +12,8 @@ pub enum Prepared {
     F32(Vec<f32>),
     I64(Vec<i64>),
 }
+
+pub const NOT_FINITE: &str = "the value is not finite, or beyond the range of f32";
 
 /// What a chain ends in.
 #[derive(Clone, Debug)]
@@ -23,9 +25,9 @@ pub enum End {
 }
 
 impl End {
-    /// The end that a field's type asks for, if the form that arrives fits it. `known` names the classes where the spec does
-    /// not.
-    pub fn new(field: &FieldSpec, form: &Form, known: Option<&[String]>) -> Result<End, Diagnostic> {
+    /// The end that a field's type asks for, if the form that arrives fits it; `notes` say how it came about. `known` names
+    /// the classes where the spec does not.
+    pub fn new(field: &FieldSpec, form: &Form, known: Option<&[String]>, notes: &[String]) -> base::Result<End> {
         let ty = field.role.field_type();
         let kind_fits = match (ty.ty.dtype, &ty.classes) {
             (DType::F32, _) => form.kind != FormKind::Tokens,
@@ -33,7 +35,7 @@ impl End {
             (DType::I64, None) => true,
         };
         if !kind_fits || !sizes_fit(form, &ty.ty.inner()) {
-            return Err(mismatch(field, form, ty));
+            return Err(notes.iter().fold(mismatch(field, form, ty), |diagnostic, note| diagnostic.note(note)).into());
         }
         Ok(match (ty.ty.dtype, &ty.classes) {
             (DType::F32, _) => End::Numbers,
@@ -46,7 +48,8 @@ impl End {
                     return Err(Diagnostic::error(message)
                         .at(field.span)
                         .note(format!("the data has {}", super::problem::list(names.iter().map(String::as_str))))
-                        .help(format!("declare `class[{}]`", names.len())));
+                        .help(format!("declare `class[{}]`", names.len()))
+                        .into());
                 }
                 End::Classes(Classes { count: classes.count, names })
             }
@@ -59,7 +62,7 @@ impl End {
             End::Numbers => {
                 let Some((_, data)) = example.into_numbers()? else { return Ok(Prepared::Missing) };
                 if let Some(i) = data.iter().position(|x| x.is_infinite()) {
-                    return Err(Fault::new("the value is not finite, or beyond the range of f32").element(i));
+                    return Err(Fault::new(NOT_FINITE).element(i));
                 }
                 Ok(if data.iter().any(|x| x.is_nan()) { Prepared::Missing } else { Prepared::F32(data) })
             }
@@ -109,7 +112,7 @@ fn integers(
     };
     match example {
         Example::Missing => Ok(vec![-1]),
-        Example::Cells(cells) => cells.iter().map(of_cell).enumerate().map(element).collect(),
+        Example::Cells { cells, .. } => cells.iter().map(of_cell).enumerate().map(element).collect(),
         Example::Numbers { data, .. } => {
             data.iter().map(|&x| of_number(f64::from(x))).enumerate().map(element).collect()
         }

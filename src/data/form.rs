@@ -28,7 +28,10 @@ impl Cell {
 pub enum Example {
     /// The whole value is missing. Steps leave it so.
     Missing,
-    Cells(Vec<Cell>),
+    Cells {
+        dims: Vec<usize>,
+        cells: Vec<Cell>,
+    },
     Numbers {
         dims: Vec<usize>,
         data: Vec<f32>,
@@ -38,6 +41,9 @@ pub enum Example {
         data: Vec<i64>,
     },
 }
+
+/// The sizes of an example and its numbers, row-major.
+pub type Dense = (Vec<usize>, Vec<f32>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -132,15 +138,15 @@ impl Fault {
 
 impl Example {
     /// Sizes and values as numbers; `None` when the example is missing.
-    pub fn into_numbers(self) -> Result<Option<(Vec<usize>, Vec<f32>)>, Fault> {
+    pub fn into_numbers(self) -> Result<Option<Dense>, Fault> {
         Ok(match self {
             Example::Missing => None,
             Example::Numbers { dims, data } => Some((dims, data)),
             Example::Ids { dims, data } => Some((dims, data.into_iter().map(|n| n as f32).collect())),
-            Example::Cells(cells) => {
+            Example::Cells { dims, cells } => {
                 let data: Result<Vec<f32>, Fault> =
                     cells.iter().enumerate().map(|(i, cell)| number(cell).map_err(|fault| fault.element(i))).collect();
-                Some((vec![cells.len()], data?))
+                Some((dims, data?))
             }
         })
     }

@@ -6,7 +6,8 @@
 //!
 //! - the same files, spec and seed give the same splits and the same batches, whatever the number of threads;
 //! - what a step learns (means, categories) it learns from the training rows alone, and [`Fitted`] keeps it for later runs;
-//! - a label may be missing: its `present` is 0 and its value is 0.0, or −1 for a class; an input is never missing;
+//! - a label may be missing: its `present` is 0 and its value is 0.0, or −1 for a class; a map of classes keeps −1 at each
+//!   place without a label, and is present when it has any; an input is never missing;
 //! - every fault of a file is a diagnostic that names file, line and column. Nothing here prints.
 //!
 //! # Adding a source
@@ -30,6 +31,7 @@ macro_rules! parts {
     };
 }
 
+pub mod batch;
 pub mod cache;
 pub mod chain;
 pub mod class;
@@ -40,13 +42,15 @@ pub mod fit;
 pub mod form;
 pub mod number;
 pub mod problem;
+pub mod select;
 pub mod source;
 pub mod split;
 pub mod step;
 pub mod table;
 
+pub use batch::{Array, Batch};
 pub use column::COLUMNS;
-pub use dataset::{Array, Batch, Dataset};
+pub use dataset::Dataset;
 pub use fit::{Fitted, FittedField};
 pub use source::SOURCES;
 pub use split::Split;

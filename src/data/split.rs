@@ -3,7 +3,7 @@
 use super::problem::{Problems, suggestion};
 use super::{form::Fault, table::Table};
 use crate::base::signature::{Args, Value};
-use crate::base::{Diagnostic, Diagnostics, Result};
+use crate::base::{Diagnostic, Diagnostics, Result, Span};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use std::fmt;
@@ -38,6 +38,15 @@ pub enum Settings {
     Shares(Vec<f64>),
     /// A column that says it, or `folders`.
     Named(String),
+}
+
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Settings::Shares(shares) => write!(f, "split {shares:?}"),
+            Settings::Named(name) => write!(f, "split by {name}"),
+        }
+    }
 }
 
 /// Reads the `split` of a source and checks its shares.
@@ -81,7 +90,7 @@ pub fn rows(args: &Args, settings: &Settings, table: &Table, count: usize) -> Re
             }
         }
         Settings::Named(name) => {
-            let named = named(name, table, count)?;
+            let named = named(name, args.span("split").unwrap_or_default(), table, count)?;
             order.iter().for_each(|&row| splits[named[row] as usize].push(row));
         }
     }
@@ -109,13 +118,13 @@ pub fn rows(args: &Args, settings: &Settings, table: &Table, count: usize) -> Re
 }
 
 /// The split of every row, as a column or the folders say it.
-fn named(name: &str, table: &Table, count: usize) -> Result<Vec<Split>> {
+fn named(name: &str, span: Span, table: &Table, count: usize) -> Result<Vec<Split>> {
     if let (Some(folds), "folders") = (&table.folds, name) {
         return Ok(folds.clone());
     }
     let Some(column) = table.columns.get(name).filter(|_| table.is_tabular()) else {
-        let missing =
-            Diagnostic::error(format!("`{}` has no column `{name}` to split by", table.name)).place(&table.name);
+        let message = format!("`{}` has no column `{name}` to split by", table.name);
+        let missing = Diagnostic::error(message).at(span).place(&table.name);
         let fixed = match table.kind {
             "csv" | "jsonl" => super::problem::suggest(missing, name, table.names()),
             "folder" => {
@@ -141,6 +150,6 @@ fn named(name: &str, table: &Table, count: usize) -> Result<Vec<Split>> {
         }
     }
     let mut diagnostics = Diagnostics::default();
-    problems.report(None, &mut diagnostics);
+    problems.report(Some(span), &mut diagnostics);
     diagnostics.into_result(splits)
 }

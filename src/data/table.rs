@@ -84,7 +84,10 @@ impl Table {
     pub fn example(&self, columns: &[String], row: usize) -> Result<Example, Fault> {
         match columns {
             [one] => self.columns[one].example(row),
-            many => Ok(Example::Cells(many.iter().map(|name| self.columns[name].cell(row, 0)).collect())),
+            many => {
+                let cells = many.iter().map(|name| self.columns[name].cell(row, 0)).collect();
+                Ok(Example::Cells { dims: vec![many.len()], cells })
+            }
         }
     }
 }
@@ -132,7 +135,9 @@ impl Column {
             Store::Numbers(numbers) | Store::Images(numbers) => {
                 Example::Numbers { dims, data: range.map(|i| numbers.float(i)).collect() }
             }
-            Store::Text { .. } | Store::Cells(_) => Example::Cells((0..size).map(|i| self.cell(row, i)).collect()),
+            Store::Text { .. } | Store::Cells(_) => {
+                Example::Cells { dims, cells: (0..size).map(|i| self.cell(row, i)).collect() }
+            }
             Store::Unusable(why) => return Err(Fault::new(why.clone())),
         })
     }

@@ -112,6 +112,7 @@ fn columns() {
         "in x: f32[1] = columns([\"z*\", \"bb\"], except: [\"c\"])\n  y: f32[1] = column(\"y\")",
     );
     csv("column_none_left", "a,y\n1,2\n", "in x: f32[1] = columns(all, except: [\"*\"])\n  y: f32[1] = column(\"y\")");
+    csv("column_only_targets", "y\n1\n", "in x: f32[1] = columns(all)\n  y: f32[1] = column(\"y\")");
     csv("column_of_other_source", "a,y\n1,2\n", "in x: f32[1] = images\n  y: f32[1] = column(\"y\")");
     fault("labels_absent", &[("i", &idx(8, &[1, 1, 1], &[0]))], "idx(\"i\", split: [1.0]) { y: class[2] = labels }");
 }

@@ -88,6 +88,7 @@ impl Parser<'_> {
         let signature = known.iter().find(|s| s.name == name).unwrap_or_else(|| panic!("no `{name}`"));
         let mut args = Args::default();
         let mut position = 0;
+        let mut end = self.at;
         if self.eats("(") {
             while !self.eats(")") {
                 let before = self.at;
@@ -111,10 +112,12 @@ impl Parser<'_> {
                 }
                 self.eats(",");
             }
+            end = self.at;
         }
-        let span = Span::new(start, self.at);
-        for param in signature.params.iter().filter(|param| !args.has(param.name)) {
+        let span = Span::new(start, end);
+        for param in signature.params {
             match param.default {
+                _ if args.has(param.name) => {}
                 Default::Is(text) => {
                     let value = Parser { text, at: 0 }.value().value;
                     args.0.insert(param.name, Arg { value, span });

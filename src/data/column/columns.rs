@@ -76,6 +76,14 @@ fn select(call: &Call, selection: &Selection) -> Result<Vec<String>> {
 
 fn nothing(text: &str, pattern: &Arg, selection: &Selection) -> Diagnostic {
     let table = selection.table;
+    let matching: Vec<&str> = table.names().filter(|name| glob(text, name)).collect();
+    if !matching.is_empty() {
+        return Diagnostic::error("only columns of targets match, or the one that says the split")
+            .at(pattern.span)
+            .place(&table.name)
+            .note(format!("`all` and globs pass over {}", problem::list(matching)))
+            .help("name a column without `*` to take it anyway");
+    }
     let none = Diagnostic::error(format!("`{text}` matches no column of `{}`", table.name)).at(pattern.span).place(&table.name);
     match text.contains('*') {
         true => none.help(format!("there is {}", problem::list(table.names()))),

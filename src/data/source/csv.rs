@@ -114,7 +114,8 @@ fn read_one(
     while let Some(line) = next(&mut record) {
         let place = || format!("{}:{line}", file.name);
         if record.len() != names.len() {
-            let message = format!("the line has {} cells, and the header has {}", record.len(), names.len());
+            let cells = if record.len() == 1 { "cell" } else { "cells" };
+            let message = format!("the line has {} {cells}, and the header has {}", record.len(), names.len());
             ragged.add(place, Fault::new(message).help("put quotes around text that contains the delimiter"));
             continue;
         }

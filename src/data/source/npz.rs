@@ -87,6 +87,9 @@ fn parse(bytes: Vec<u8>) -> std::result::Result<(usize, Vec<usize>, Numbers), Tr
     let Some((&rows, inner)) = shape.split_first() else {
         return Err(Trouble::Unusable("holds a single number, and the first axis has to count the rows".into()));
     };
+    if inner.contains(&0) {
+        return Err(Trouble::Unusable(format!("holds no values: its shape is {shape:?}")));
+    }
     let big = plain.endianness() == Endianness::Big;
     let mut numbers = Numbers::new(element, big, bytes, start);
     if header.order() == Order::Fortran {

@@ -29,7 +29,7 @@ fn make(args: &Args, form: &Form, field: &Field) -> Result<Made, Fault> {
 }
 
 fn bytes(example: Example, length: usize) -> Example {
-    let Example::Cells(cells) = example else { return example };
+    let Example::Cells { cells, .. } = example else { return example };
     let text = cells.first().map(Cell::text).unwrap_or_default();
     let mut data: Vec<i64> = text.bytes().take(length).map(|byte| i64::from(byte) + 1).collect();
     data.resize(length, 0);

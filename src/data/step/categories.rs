@@ -57,7 +57,7 @@ impl Step for Categories {
     }
 
     fn observe(&mut self, example: Example) -> Result<(), Fault> {
-        if let Example::Cells(cells) = example {
+        if let Example::Cells { cells, .. } = example {
             for (ids, cell) in self.ids.iter_mut().zip(&cells).filter(|(_, cell)| **cell != Cell::Empty) {
                 ids.insert(cell.text(), 0);
             }
@@ -70,7 +70,7 @@ impl Step for Categories {
     }
 
     fn apply(&self, example: Example, _: Row) -> Result<Example, Fault> {
-        let Example::Cells(cells) = example else { return Ok(example) };
+        let Example::Cells { cells, .. } = example else { return Ok(example) };
         let data = self.ids.iter().zip(&cells).map(|(ids, cell)| ids.get(&cell.text()).copied().unwrap_or(0)).collect();
         Ok(Example::Ids { dims: vec![cells.len()], data })
     }

@@ -47,9 +47,9 @@ fn make(args: &Args, form: &Form, field: &Field) -> Result<Made, Fault> {
 
 fn fill_cells(example: Example, text: &str) -> Example {
     match example {
-        Example::Cells(mut cells) => {
+        Example::Cells { dims, mut cells } => {
             cells.iter_mut().filter(|cell| **cell == Cell::Empty).for_each(|cell| *cell = Cell::Text(text.into()));
-            Example::Cells(cells)
+            Example::Cells { dims, cells }
         }
         other => other,
     }

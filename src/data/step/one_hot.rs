@@ -34,7 +34,7 @@ fn make(args: &Args, form: &Form, _: &Field) -> Result<Made, Fault> {
 
 fn one_hot(example: Example, count: usize, names: Option<&[String]>) -> Result<Example, Fault> {
     let index = match example {
-        Example::Cells(cells) => class::of_cell(cells.first().unwrap_or(&Cell::Empty), count, names)?,
+        Example::Cells { cells, .. } => class::of_cell(cells.first().unwrap_or(&Cell::Empty), count, names)?,
         other => match other.into_numbers()? {
             Some((_, data)) => class::of_number(data.first().map_or(f64::NAN, |&x| f64::from(x)), count)?,
             None => None,

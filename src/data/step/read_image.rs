@@ -35,7 +35,7 @@ fn make(_: &Args, form: &Form, field: &Field) -> Result<Made, Fault> {
 impl Step for ReadImage {
     fn apply(&self, example: Example, _: Row) -> Result<Example, Fault> {
         match example {
-            Example::Cells(cells) => match cells.first() {
+            Example::Cells { cells, .. } => match cells.first() {
                 None | Some(Cell::Empty) => Ok(Example::Missing),
                 Some(cell) => decode(&self.folder.join(cell.text())),
             },
