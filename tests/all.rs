@@ -4,3 +4,4 @@ mod metrics;
 mod ops;
 mod parts;
 mod report;
+mod syntax;

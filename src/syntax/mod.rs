@@ -4,5 +4,10 @@
 //! a formatted text is the tree of the text. Nothing here knows what a name means.
 
 pub mod ast;
+mod doc;
+pub mod format;
 pub mod parser;
+pub mod print;
 mod scan;
+
+pub use parser::{parse, parse_expression};

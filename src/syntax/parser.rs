@@ -6,7 +6,7 @@
 mod build;
 mod expected;
 
-use super::ast::{Expr, File};
+use super::ast::{Declaration, Expr, File};
 use super::scan::Scan;
 use crate::base::{Diagnostic, Diagnostics, Result, Source, Span};
 use pest::Parser;
@@ -22,6 +22,9 @@ type Pair<'a> = pest::iterators::Pair<'a, Rule>;
 /// Longer texts are refused: no person writes such a spec.
 const MAX_BYTES: usize = 1 << 20;
 
+/// More errors are not told: the file is no spec.
+const MAX_ERRORS: usize = 100;
+
 /// The tree of a spec, or all of its syntax errors.
 pub fn parse(source: &Source) -> Result<File> {
     let text = source.text.as_str();
@@ -32,16 +35,22 @@ pub fn parse(source: &Source) -> Result<File> {
     }
     let scan = Scan::new(text);
     let everything = 0..scan.tokens.len();
-    let whole = read(&scan, everything.clone());
-    if whole.is_ok() || everything.is_empty() {
-        return whole;
-    }
+    let whole = match read(&scan, everything) {
+        Ok(declarations) => return Ok(File { declarations, comments: scan.comments }),
+        Err(whole) => whole,
+    };
     let mut diagnostics = Diagnostics::default();
     for declaration in scan.declarations() {
         diagnostics.take(read(&scan, declaration));
+        if diagnostics.0.len() > MAX_ERRORS {
+            diagnostics.0.truncate(MAX_ERRORS);
+            let last = diagnostics.0.pop().map(|d| d.note("there are more syntax errors behind this one"));
+            diagnostics.0.extend(last);
+            break;
+        }
     }
     // Each declaration may be right by itself when the lines misled the split.
-    if diagnostics.has_errors() { Err(diagnostics) } else { whole }
+    Err(if diagnostics.has_errors() { diagnostics } else { whole })
 }
 
 /// The tree of an expression that stands alone, such as a default; spans count from its first byte.
@@ -62,7 +71,7 @@ pub fn parse_expression(text: &str) -> Result<Expr> {
 }
 
 /// Reads some tokens as declarations.
-fn read(scan: &Scan<'_>, tokens: Range<usize>) -> Result<File> {
+fn read(scan: &Scan<'_>, tokens: Range<usize>) -> Result<Vec<Declaration>> {
     scan.check(tokens.clone()).into_result(())?;
     let (start, end) = match &scan.tokens[tokens.clone()] {
         [] => (0, 0),
@@ -73,8 +82,7 @@ fn read(scan: &Scan<'_>, tokens: Range<usize>) -> Result<File> {
     let mut builder = build::Builder::new(scan, start);
     let declarations = pairs.flat_map(Pair::into_inner).filter(|p| p.as_rule() != Rule::EOI);
     let declarations = declarations.map(|p| builder.declaration(p)).collect();
-    let comments = scan.comments.clone();
-    builder.diagnostics.into_result(File { declarations, comments })
+    builder.diagnostics.into_result(declarations)
 }
 
 /// Says what was expected where the grammar got stuck. `start` is where the text that was read begins in the source.
@@ -92,6 +100,7 @@ fn explain(error: Error<Rule>, scan: &Scan<'_>, tokens: Range<usize>, start: usi
     // With nothing behind it the place is just behind the last token.
     let end = before.map_or(start, |t| t.span.end);
     let span = found.map_or(Span::new(end, end), |t| t.span);
-    let diagnostic = expected::message(&rules, before.map(|t| scan.text_of(t)), found.map(|t| (t.kind, scan.text_of(t))));
+    let diagnostic =
+        expected::message(&rules, before.map(|t| scan.text_of(t)), found.map(|t| (t.kind, scan.text_of(t))));
     diagnostic.at(span).into()
 }

@@ -10,8 +10,8 @@ use std::ops::Range;
 
 /// The words that begin a declaration.
 pub const DECLARATIONS: [&str; 14] = [
-    "model", "input", "target", "block", "backbone", "head", "freeze", "tune", "minimize", "balance", "measure", "data",
-    "train", "serve",
+    "model", "input", "target", "block", "backbone", "head", "freeze", "tune", "minimize", "balance", "measure",
+    "data", "train", "serve",
 ];
 
 /// Brackets nested deeper than this are refused, which bounds the recursion of everything that walks a tree.
@@ -47,7 +47,8 @@ pub struct Scan<'a> {
 impl<'a> Scan<'a> {
     pub fn new(text: &'a str) -> Self {
         let mut scan = Scan { text, tokens: vec![], comments: vec![] };
-        let mut at = 0;
+        // Some editors begin a file with a mark of its encoding.
+        let mut at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
         while let Some(first) = text[at..].chars().next() {
             if first.is_ascii_whitespace() {
                 at += 1;
@@ -116,7 +117,10 @@ impl<'a> Scan<'a> {
         let mut diagnostics = Diagnostics::default();
         let mut open: Vec<Token> = vec![];
         let mut too_deep = false;
-        for &token in &self.tokens[tokens] {
+        let tokens = &self.tokens[tokens];
+        // A text without its end hides the brackets behind it, so nothing can be said about brackets then.
+        let hidden = tokens.iter().any(|t| t.kind == TokenKind::OpenText);
+        for &token in tokens {
             let text = self.text_of(token);
             match token.kind {
                 TokenKind::Stray => diagnostics.push(stray(text, token.span)),
@@ -126,7 +130,7 @@ impl<'a> Scan<'a> {
                         .help("a text ends on the line it starts on; write `\\n` for a line end"),
                 ),
                 TokenKind::Text => self.check_escapes(token, &mut diagnostics),
-                TokenKind::Mark if matches!(text, "(" | "[" | "{") => {
+                TokenKind::Mark if matches!(text, "(" | "[" | "{") && !hidden => {
                     open.push(token);
                     if open.len() > MAX_NESTING && !too_deep {
                         too_deep = true;
@@ -137,7 +141,7 @@ impl<'a> Scan<'a> {
                         );
                     }
                 }
-                TokenKind::Mark if matches!(text, ")" | "]" | "}") => match open.pop() {
+                TokenKind::Mark if matches!(text, ")" | "]" | "}") && !hidden => match open.pop() {
                     Some(opener) if closing(self.text_of(opener)) != text && !too_deep => {
                         let (opener_text, wanted) = (self.text_of(opener), closing(self.text_of(opener)));
                         diagnostics.push(
@@ -248,7 +252,12 @@ fn opening(close: &str) -> &'static str {
 }
 
 fn stray(text: &str, span: Span) -> Diagnostic {
-    let diagnostic = Diagnostic::error(format!("`{}` means nothing in a spec", text.escape_debug())).at(span);
+    let shown: String = text
+        .chars()
+        .take(20)
+        .map(|c| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() })
+        .collect();
+    let diagnostic = Diagnostic::error(format!("`{shown}` means nothing in a spec")).at(span);
     match text.chars().next() {
         Some('=') if text.starts_with("=>") => diagnostic.help("steps are joined by `->`"),
         Some('=') => diagnostic.help("write `=` where a name gets its meaning"),
@@ -268,10 +277,7 @@ mod tests {
     fn tokens_are_what_a_person_would_read() {
         let scan = Scan::new("freeze a.0..b.1 # x \n 1e-3 0.1x -> \"a\\\"b\" ∑∑");
         let words: Vec<_> = scan.tokens.iter().map(|&t| scan.text_of(t)).collect();
-        assert_eq!(
-            words,
-            ["freeze", "a", ".", "0", "..", "b", ".", "1", "1e-3", "0.1x", "->", "\"a\\\"b\"", "∑∑"]
-        );
+        assert_eq!(words, ["freeze", "a", ".", "0", "..", "b", ".", "1", "1e-3", "0.1x", "->", "\"a\\\"b\"", "∑∑"]);
         assert_eq!(scan.comments[0].text, "# x");
     }
 

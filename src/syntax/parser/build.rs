@@ -12,8 +12,14 @@ pub struct Builder<'a> {
     scan: &'a Scan<'a>,
     /// Where the text that the pairs come from begins in the source.
     offset: usize,
+    /// Operators of the declaration so far.
+    operators: usize,
     pub diagnostics: Diagnostics,
 }
+
+/// Each operator of a sum or product makes its tree one deeper, so their number bounds the recursion of what walks the tree,
+/// as the nesting of brackets does.
+const MAX_OPERATORS: usize = 256;
 
 /// The children that carry something, in order; keywords and marks are only there for messages.
 struct Children<'a>(std::iter::Peekable<std::vec::IntoIter<Pair<'a>>>);
@@ -40,18 +46,24 @@ fn is_mark(rule: Rule) -> bool {
     ) || matches!(
         rule,
         key_model | key_input | key_target | key_block | key_backbone | key_head | key_freeze | key_tune | key_minimize
-    ) || matches!(rule, key_balance | key_measure | key_data | key_train | key_serve | key_until | key_epoch | key_in | EOI)
+    ) || matches!(
+        rule,
+        key_balance | key_measure | key_data | key_train | key_serve | key_until | key_epoch | key_in | EOI
+    )
 }
 
 impl<'a> Builder<'a> {
     pub fn new(scan: &'a Scan<'a>, offset: usize) -> Self {
-        Self { scan, offset, diagnostics: Diagnostics::default() }
+        Self { scan, offset, operators: 0, diagnostics: Diagnostics::default() }
     }
 
     /// The place of a pair. The grammar takes blanks behind a construct when something optional could follow.
     fn span(&self, pair: &Pair<'_>) -> Span {
         let span = pair.as_span();
-        Span::new(span.start() + self.offset, self.scan.end_before(span.end() + self.offset).max(span.start() + self.offset))
+        Span::new(
+            span.start() + self.offset,
+            self.scan.end_before(span.end() + self.offset).max(span.start() + self.offset),
+        )
     }
 
     fn name(&self, pair: Pair<'_>) -> Name {
@@ -70,6 +82,7 @@ impl<'a> Builder<'a> {
 
     pub fn declaration(&mut self, pair: Pair<'_>) -> Declaration {
         let span = self.span(&pair);
+        self.operators = 0;
         let pair = Children::of(pair).next();
         let rule = pair.as_rule();
         let mut parts = Children::of(pair);
@@ -221,6 +234,17 @@ impl<'a> Builder<'a> {
                 _ => BinaryOp::Divide,
             };
             let right = deeper(self, parts.next());
+            self.operators += 1;
+            if self.operators > MAX_OPERATORS {
+                if self.operators == MAX_OPERATORS + 1 {
+                    self.diagnostics.push(
+                        Diagnostic::error(format!("more than {MAX_OPERATORS} operators in one declaration"))
+                            .at(right.span)
+                            .help("split it, or compute its numbers beforehand"),
+                    );
+                }
+                continue;
+            }
             let span = left.span.to(right.span);
             left = Expr { kind: ExprKind::Binary { op, left: Box::new(left), right: Box::new(right) }, span };
         }
