@@ -1,7 +1,9 @@
 //! The integration tests, one module per room, in one binary.
 
+mod checker;
 mod metrics;
 mod ops;
 mod parts;
 mod report;
+mod specs;
 mod syntax;

@@ -76,7 +76,15 @@ impl Binder {
                 Some(name) => signature.params.iter().find(|p| p.name == name.text).or_else(|| {
                     let message = format!("`{}` has no argument `{}`", signature.name, name.text);
                     let known = signature.params.iter().map(|p| p.name);
-                    self.report(Diagnostic::error(message).at(name.span).suggest(&name.text, known));
+                    let diagnostic = Diagnostic::error(message).at(name.span);
+                    let takes_layers = signature.params.iter().any(|p| matches!(p.kind, Kind::Chain));
+                    self.report(if takes_layers && matches!(argument.value.kind, ExprKind::Chain(_)) {
+                        // Between parentheses a name before a colon is an argument's, so the layers need braces.
+                        let call = format!("{} {{ {}: … }}", signature.name, name.text);
+                        diagnostic.help(format!("layers with names of their own stand in braces: `{call}`"))
+                    } else {
+                        diagnostic.suggest(&name.text, known)
+                    });
                     None
                 }),
                 None => {

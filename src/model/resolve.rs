@@ -20,7 +20,7 @@ pub fn resolve(source: &Source, file: &File, root: &Path) -> Result<(Model, Diag
     let mut resolver =
         Resolver { source, file, root, binder: Binder::default(), names: BTreeMap::new(), blocks: BTreeMap::new() };
     let model = resolver.model();
-    let diagnostics = resolver.binder.diagnostics;
+    let diagnostics = resolver.binder.diagnostics.without_repetitions();
     match model {
         Some(model) if !diagnostics.has_errors() => Ok((model, diagnostics)),
         _ => Err(diagnostics),
