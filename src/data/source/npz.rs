@@ -1,0 +1,129 @@
+//! `npz`: named arrays as NumPy's `savez` writes them; the first axis of an array counts the rows.
+//!
+//! Integers, floats of 2, 4 or 8 bytes and booleans, of either byte order and either axis order, are kept in their own type.
+//! Sizes that a header declares are checked against the bytes that are there before anything is allocated for them.
+
+use super::{File, LIMIT, SEED, SPLIT, SourceKind};
+use crate::base::signature::{Args, Kind, Param, PartKind, Signature};
+use crate::base::Result;
+use crate::data::number::{Element, Numbers};
+use crate::data::table::{Column, Store, Table};
+use indexmap::IndexMap;
+use npyz::{DType, Endianness, NpyHeader, Order, TypeChar};
+use sha2::Sha256;
+use std::io::{Cursor, Read};
+use zip::ZipArchive;
+
+pub static PART: SourceKind = SourceKind {
+    signature: &Signature {
+        name: "npz",
+        kind: PartKind::Source,
+        summary: "named arrays of NumPy; the first axis counts the rows; NaN (or -1 for a class) is a missing label",
+        params: &[
+            Param::required("path", Kind::Text, "the file; a relative path starts at the folder of the spec"),
+            SPLIT,
+            SEED,
+            LIMIT,
+        ],
+    },
+    paths: &["path"],
+    read,
+};
+
+fn read(_: &Args, files: &[File], hash: &mut Sha256) -> Result<Table> {
+    let [file] = files else {
+        return Err(crate::base::Diagnostic::error("`npz` reads one file at a time").into());
+    };
+    let bytes = file.read(hash)?;
+    let damaged = |what: &str| file.broken(what.to_string()).help("write it with `numpy.savez`, or copy it again");
+    let mut archive = ZipArchive::new(Cursor::new(&bytes)).map_err(|_| damaged("the file is no npz archive, or cut short"))?;
+    let mut columns = IndexMap::new();
+    for i in 0..archive.len() {
+        let mut entry = archive.by_index(i).map_err(|_| damaged("the npz archive is damaged"))?;
+        let Some(name) = entry.name().strip_suffix(".npy").map(str::to_string) else { continue };
+        let mut array = vec![];
+        entry.read_to_end(&mut array).map_err(|_| damaged(&format!("array `{name}` is damaged or cut short")))?;
+        let column = match parse(array) {
+            Ok((rows, dims, numbers)) => (rows, dims, Store::Numbers(numbers)),
+            Err(Trouble::Unusable(why)) => (0, vec![1], Store::Unusable(why)),
+            Err(Trouble::Damaged) => return Err(damaged(&format!("array `{name}` is damaged or cut short")).into()),
+        };
+        let (rows, dims, store) = column;
+        columns.insert(name, Column { file: file.name.clone(), rows, dims, store, classes: None });
+    }
+    if columns.is_empty() {
+        return Err(damaged("the archive has no arrays").into());
+    }
+    Ok(Table { kind: "npz", name: file.name.clone(), columns, lines: vec![], folds: None })
+}
+
+enum Trouble {
+    Damaged,
+    /// A sound array that holds no numbers, or no rows.
+    Unusable(String),
+}
+
+/// Rows, sizes of one row, and the numbers of an npy file.
+fn parse(bytes: Vec<u8>) -> std::result::Result<(usize, Vec<usize>, Numbers), Trouble> {
+    let start = data_start(&bytes).ok_or(Trouble::Damaged)?;
+    let header = NpyHeader::from_reader(&bytes[..start]).map_err(|_| Trouble::Damaged)?;
+    let unusable = |dtype: String| Trouble::Unusable(format!("holds {dtype}, and only numbers and booleans can be read"));
+    let plain = match header.dtype() {
+        DType::Plain(plain) => plain,
+        other => return Err(unusable(other.descr())),
+    };
+    let element = match (plain.type_char(), plain.size_field() as usize) {
+        (TypeChar::Bool, 1) => Element::Bool,
+        (TypeChar::Int, size @ (1 | 2 | 4 | 8)) => Element::Signed(size),
+        (TypeChar::Uint, size @ (1 | 2 | 4 | 8)) => Element::Unsigned(size),
+        (TypeChar::Float, size @ (2 | 4 | 8)) => Element::Float(size),
+        _ => return Err(unusable(format!("`{plain}`"))),
+    };
+    let shape: Vec<usize> = header.shape().iter().map(|&n| n as usize).collect();
+    let count = shape.iter().product::<usize>();
+    if bytes.len() - start != count * element.size_bytes() {
+        return Err(Trouble::Damaged);
+    }
+    let Some((&rows, inner)) = shape.split_first() else {
+        return Err(Trouble::Unusable("holds a single number, and the first axis has to count the rows".into()));
+    };
+    if inner.contains(&0) {
+        return Err(Trouble::Unusable(format!("holds no values: its shape is {shape:?}")));
+    }
+    let big = plain.endianness() == Endianness::Big;
+    let mut numbers = Numbers::new(element, big, bytes, start);
+    if header.order() == Order::Fortran {
+        numbers = numbers.reordered(&shape);
+    }
+    let inner = if inner.is_empty() { vec![1] } else { inner.to_vec() };
+    Ok((rows, inner, numbers))
+}
+
+/// Where the numbers start, behind a header that is safe to parse: it lies within the file, is shallow, and the product of
+/// the integers between any two brackets (hence of the shape) times 16 bytes fits in 63 bits.
+fn data_start(bytes: &[u8]) -> Option<usize> {
+    let (length, text) = match bytes.get(6)? {
+        1 => (usize::from(u16::from_le_bytes(bytes.get(8..10)?.try_into().ok()?)), 10),
+        2 | 3 => (u32::from_le_bytes(bytes.get(8..12)?.try_into().ok()?) as usize, 12),
+        _ => return None,
+    };
+    let start = text + length;
+    let header = std::str::from_utf8(bytes.get(text..start)?).ok()?;
+    let (mut depth, mut deepest) = (0usize, 0);
+    for byte in header.bytes() {
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    let other_notation = ["0x", "0X", "0o", "0O", "0b", "0B"].iter().any(|prefix| header.contains(prefix));
+    for piece in header.replace('_', "").split(['(', ')', '[', ']', '{', '}']) {
+        let mut product: i64 = 16;
+        for run in piece.split(|c: char| !c.is_ascii_digit()).filter(|run| !run.is_empty()) {
+            product = product.checked_mul(run.parse::<i64>().ok()?.max(1))?;
+        }
+    }
+    (deepest <= 16 && header.len() <= 1 << 16 && !other_notation).then_some(start)
+}
