@@ -6,6 +6,7 @@ use mtlc::base::Source;
 use mtlc::graph::Mode;
 use mtlc::lower::lower;
 use mtlc::model::Spec;
+use mtlc::plan::{Graphs, Plan};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,6 +18,9 @@ fn told(name: &str, text: &str) -> Option<String> {
         Err(failure) => failure.diagnostics,
         Ok(spec) => {
             let lowered = [Mode::Train, Mode::Eval].map(|mode| lower(&spec.model, mode, 0));
+            if let Ok(graphs) = Graphs::of(&spec.model) {
+                Plan::of(&spec.model, &graphs, "");
+            }
             lowered.into_iter().find_map(Result::err)?
         }
     };

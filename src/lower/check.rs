@@ -1,6 +1,7 @@
 //! Checks that need shapes, or every layer of the model.
 
 use crate::base::{DType, Diagnostic, Diagnostics, Dim, Result, Type};
+use crate::data::FieldType;
 use crate::graph::{Graph, Mode, Role};
 use crate::model::{Measure, Model, Port, Selection, Term};
 use crate::parts::losses::Takes;
@@ -56,17 +57,51 @@ pub fn loss(term: &Term, takes: Takes, prediction: &Type, target: &Port) -> Opti
                     term.head, term.target, classes.count
                 ))
                 .map(|d| d.help(format!("let the head end in {} values", classes.count))),
-                _ => None,
+                _ => places(term, prediction, target),
             }
         }
-        (None, _) if prediction.dtype == DType::F32 && *prediction != target.ty.ty => wrong(format!(
-            "the head `{}` gives {}, and `{}` is {}",
-            term.head,
-            prediction.example(),
-            term.target,
-            target.ty.ty.example()
-        )),
+        (None, _) if prediction.dtype == DType::F32 && *prediction != target.ty.ty => {
+            let (gives, is) = (prediction.example(), written(&target.ty));
+            let message = format!("the head `{}` gives {gives}, and `{}` is {is}", term.head, term.target);
+            let diagnostic = Diagnostic::error(message).at(term.span).label(target.span, "the target");
+            Some(diagnostic.help(format!("end the head so that it gives {is}")))
+        }
         _ => None,
+    }
+}
+
+/// Whether a head tells classes apart at the places where the target has one.
+fn places(term: &Term, prediction: &Type, target: &Port) -> Option<Diagnostic> {
+    let axis = class_axis(prediction)?;
+    let (mut given, wanted) = (prediction.inner(), target.ty.ty.inner());
+    given.remove(axis - 1);
+    if given == wanted {
+        return None;
+    }
+    let at = |sizes: &[usize]| match sizes {
+        [] => "once for each example".to_string(),
+        [tokens] => format!("at each of {tokens} tokens"),
+        sizes => format!("at each of {} pixels", sizes.iter().map(usize::to_string).collect::<Vec<_>>().join("×")),
+    };
+    let message = format!("the head `{}` answers {}, and `{}` asks {}", term.head, at(&given), term.target, at(&wanted));
+    let diagnostic = Diagnostic::error(message).at(term.span).label(target.span, "the target");
+    let diagnostic = diagnostic.note(format!("the head `{}` gives {}", term.head, prediction.example()));
+    Some(match (given.len(), wanted.len()) {
+        (1, 0) => diagnostic.help("put `mean_tokens` into the head, which makes one vector of the tokens"),
+        (2, 0) => diagnostic.help("put `global_pool` into the head, which makes one vector of the pixels"),
+        (2, 2) => diagnostic.help("`upsample` and `conv_transpose` enlarge a feature map, a stride makes it smaller"),
+        _ => diagnostic,
+    })
+}
+
+/// A type as a spec writes it.
+pub fn written(ty: &FieldType) -> String {
+    let sizes = ty.ty.inner();
+    match &ty.classes {
+        Some(classes) if sizes.is_empty() => format!("class[{}]", classes.count),
+        Some(classes) => format!("class[{}]{sizes:?}", classes.count),
+        None if ty.ty.dtype == DType::I64 => format!("tokens{sizes:?}"),
+        None => ty.ty.example(),
     }
 }
 

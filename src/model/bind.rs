@@ -74,7 +74,8 @@ impl Binder {
         for argument in arguments {
             let param = match &argument.name {
                 Some(name) => signature.params.iter().find(|p| p.name == name.text).or_else(|| {
-                    let message = format!("`{}` has no argument `{}`", signature.name, name.text);
+                    let noun = if signature.kind == PartKind::Settings { "setting" } else { "argument" };
+                    let message = format!("`{}` has no {noun} `{}`", signature.name, name.text);
                     let known = signature.params.iter().map(|p| p.name);
                     let diagnostic = Diagnostic::error(message).at(name.span);
                     let takes_layers = signature.params.iter().any(|p| matches!(p.kind, Kind::Chain));
@@ -94,7 +95,7 @@ impl Binder {
                     }
                     if param.is_none() {
                         let (name, most) = (signature.name, signature.params.len());
-                        let message = format!("`{name}` takes at most {most} {}", plural(most, "argument"));
+                        let message = at_most(&format!("`{name}`"), most);
                         self.report(Diagnostic::error(message).label(argument.value.span, "one too many"));
                     }
                     param
@@ -114,7 +115,9 @@ impl Binder {
                 continue;
             }
             if args.has(param.name) {
-                self.report(Diagnostic::error(format!("`{}` is given twice", param.name)).at(value_span));
+                let first = args.span(param.name).unwrap_or_default();
+                let diagnostic = Diagnostic::error(format!("`{}` is given twice", param.name)).at(value_span);
+                self.report(diagnostic.label(first, "the first one"));
                 continue;
             }
             if let Some(value) = self.fit(&param.kind, &argument.value, scope, &mut chains, param.name, signature) {
@@ -139,7 +142,7 @@ impl Binder {
                 DefaultValue::Absent => {}
                 DefaultValue::Required => {
                     let message = format!("`{}` needs `{}`", signature.name, param.name);
-                    let help = format!("`{}`: {}, {}", param.name, param.doc, param.kind.describe());
+                    let help = format!("`{}`: {} ({})", param.name, param.doc, param.kind.describe());
                     self.report(Diagnostic::error(message).at(span).help(help));
                 }
                 DefaultValue::Is(text) => {
@@ -187,14 +190,7 @@ impl Binder {
             chains.push(Layers::Expr(expr));
             return Some(Value::Chain(chains.len() - 1));
         }
-        let message = format!("`{param}` of `{}` is {}", signature.name, kind.describe());
-        let mut diagnostic = Diagnostic::error(message).at(expr.span);
-        if let (Some(Value::Word(word)), Some(Kind::Word(words))) =
-            (&value, kinds.iter().find(|k| matches!(k, Kind::Word(_))))
-        {
-            diagnostic = diagnostic.suggest(word, words.iter().copied());
-        }
-        self.report(diagnostic);
+        self.report(misfit(kind, expr, value.as_ref(), scope, param, signature));
         None
     }
 
@@ -272,6 +268,60 @@ fn is_name_or_call(expr: &Expr) -> bool {
     matches!(expr.kind, ExprKind::Path(_) | ExprKind::Call { .. })
 }
 
+/// Why an argument is not of the kind that its parameter asks for, and what may have been meant.
+fn misfit(
+    kind: &Kind,
+    expr: &Expr,
+    value: Option<&Value>,
+    scope: &Scope,
+    param: &str,
+    signature: &Signature,
+) -> Diagnostic {
+    let message = format!("`{param}` of `{}` is {}", signature.name, kind.describe());
+    let kinds = if let Kind::Either(kinds) = kind { kinds } else { std::slice::from_ref(kind) };
+    let words = kinds.iter().find_map(|k| if let Kind::Word(words) = k { Some(*words) } else { None });
+    let is_literal = matches!(expr.kind, ExprKind::Number { .. } | ExprKind::Negate(_));
+    let here = match value {
+        Some(Value::Int(n)) if !is_literal => format!("here it is {n}"),
+        Some(Value::Float(x)) if !is_literal => format!("here it is {x}"),
+        _ => String::new(),
+    };
+    let diagnostic = Diagnostic::error(message).label(expr.span, here);
+    match value {
+        Some(Value::Text(text)) if text.parse::<f64>().is_ok() => {
+            diagnostic.help(format!("write the number without quotes: `{text}`"))
+        }
+        Some(Value::Text(text)) if words.is_some_and(|words| words.contains(&text.as_str())) => {
+            diagnostic.help(format!("write the word without quotes: `{text}`"))
+        }
+        Some(Value::Word(word)) if words.is_some() => diagnostic.suggest(word, words.into_iter().flatten().copied()),
+        Some(Value::Word(word)) if kinds.iter().any(|k| matches!(k, Kind::Text)) => {
+            diagnostic.help(format!("write it in quotes: `\"{word}\"`"))
+        }
+        Some(Value::Word(word)) if !scope.is_empty() => diagnostic
+            .note(format!("the block around has no parameter `{word}`"))
+            .suggest(word, scope.keys().map(String::as_str)),
+        Some(Value::Int(n)) if *n > MOST && kinds.iter().any(|k| matches!(k, Kind::Count | Kind::Integer)) => {
+            diagnostic.help(format!("it is at most {MOST}"))
+        }
+        _ => match signature.params.iter().find(|p| p.name == param) {
+            Some(param) => diagnostic.help(format!("`{}`: {}", param.name, param.doc)),
+            None => diagnostic,
+        },
+    }
+}
+
+/// That something takes so many arguments and no more.
+pub fn at_most(what: &str, most: usize) -> String {
+    match most {
+        0 => format!("{what} takes no arguments"),
+        _ => format!("{what} takes at most {most} {}", plural(most, "argument")),
+    }
+}
+
+/// The largest integer, so that the product of any two sizes can be computed.
+const MOST: i64 = 1 << 30;
+
 /// Whole numbers are integers, whatever arithmetic made them.
 fn number(x: f64) -> Value {
     if x.fract() == 0.0 && x.abs() < 9e15 { Value::Int(x as i64) } else { Value::Float(x) }
@@ -279,15 +329,16 @@ fn number(x: f64) -> Value {
 
 /// The value as one of that kind.
 fn fits(kind: &Kind, value: &Value) -> Option<Value> {
-    let int = |least: i64| value.as_int().filter(|n| *n >= least && *n <= i64::from(u32::MAX)).map(Value::Int);
+    let int = |least: i64, most: i64| value.as_int().filter(|n| *n >= least && *n <= most).map(Value::Int);
     let plain = matches!(value, Value::Int(_) | Value::Float(_));
     let float = |holds: fn(f64) -> bool| {
         value.as_float().filter(|x| plain && x.is_finite() && holds(*x)).map(|_| value.clone())
     };
     match kind {
-        Kind::Count => int(1),
-        Kind::Whole => int(0),
-        Kind::Integer => int(i64::from(i32::MIN)),
+        Kind::Count => int(1, MOST),
+        // Seeds are whole numbers too, and use all 32 bits.
+        Kind::Whole => int(0, i64::from(u32::MAX)),
+        Kind::Integer => int(-MOST, MOST),
         Kind::Number => float(|_| true),
         Kind::Positive => float(|x| x > 0.0),
         Kind::NonNegative => float(|x| x >= 0.0),
