@@ -49,6 +49,12 @@ pub fn loss(term: &Term, takes: Takes, prediction: &Type, target: &Port) -> Opti
             .map(|d| d.help("`cross_entropy` takes classes")),
         (None, Takes::Classes) => wrong(format!("`{name}` takes classes, and `{}` has numbers", term.target))
             .map(|d| d.help("`mse` or `huber` take numbers")),
+        (Some(classes), _) if term.loss.args.has("weights") && term.loss.args.list("weights").len() != classes.count => {
+            let (given, span) = (term.loss.args.list("weights").len(), term.loss.args.span("weights"));
+            let message = format!("there are {given} weights, and `{}` has {} classes", term.target, classes.count);
+            let diagnostic = Diagnostic::error(message).at(span.unwrap_or(term.span)).label(target.span, "the target");
+            Some(diagnostic.help("give one weight for each class, in their order"))
+        }
         (Some(classes), _) => {
             let given = class_axis(prediction).map(|axis| prediction.dims[axis]);
             match given {
@@ -125,6 +131,12 @@ pub fn measure(measure: &Measure, prediction: &Type, target: &Port) -> Option<Di
         return Some(mismatch.help.into_iter().fold(place(mismatch.message), Diagnostic::help));
     }
     let given = class_axis(prediction).map(|axis| prediction.dims[axis]);
+    if let (Some(classes), "top_k") = (&target.ty.classes, name)
+        && measure.metric.args.size("k") >= classes.count
+    {
+        let message = format!("`top_k` of {} classes names all of them, and is always right", classes.count);
+        return Some(place(message).help(format!("give `k` below {}", classes.count)));
+    }
     match (&target.ty.classes, given) {
         (Some(classes), Some(Dim::Size(n))) if n != classes.count => Some(place(format!(
             "the head `{}` tells {n} classes apart, and `{}` has {}",

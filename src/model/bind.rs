@@ -4,7 +4,7 @@
 //! to a parameter, checks its kind and fills in defaults. What is wrong goes to the binder's diagnostics.
 
 use super::catalog::catalog;
-use crate::base::signature::{Arg, Args, Call, Default as DefaultValue, Kind, PartKind, Signature, Value};
+use crate::base::signature::{Arg, Args, Call, Default as DefaultValue, Kind, PartKind, Signature, Value, with_article};
 use crate::base::{Diagnostic, Diagnostics, Span};
 use crate::syntax::ast::{Argument, BinaryOp, Expr, ExprKind, Stage, Suffix};
 use crate::syntax::parser::parse_expression;
@@ -52,7 +52,10 @@ impl Binder {
         let Some(signature) = list.iter().copied().find(|s| s.name == name.to_string()) else {
             let message = format!("there is no {} `{name}`", kind.noun());
             let diagnostic = Diagnostic::error(message).at(name.span);
-            self.report(diagnostic.suggest(&name.to_string(), list.iter().map(|s| s.name)));
+            self.report(match kind_of(&name.to_string()) {
+                Some(other) => diagnostic.help(format!("`{name}` is {}", with_article(other.noun()))),
+                None => diagnostic.suggest(&name.to_string(), list.iter().map(|s| s.name)),
+            });
             return None;
         };
         self.call(signature, arguments, stages, expr.span, scope)
@@ -268,6 +271,12 @@ fn is_name_or_call(expr: &Expr) -> bool {
     matches!(expr.kind, ExprKind::Path(_) | ExprKind::Call { .. })
 }
 
+/// What a name is, when it is not what was looked for.
+pub fn kind_of(name: &str) -> Option<PartKind> {
+    let kinds = super::pages().iter().map(|(_, kind)| *kind).filter(|kind| *kind != PartKind::Settings);
+    kinds.into_iter().find(|kind| catalog(*kind).iter().any(|s| s.name == name))
+}
+
 /// Why an argument is not of the kind that its parameter asks for, and what may have been meant.
 fn misfit(
     kind: &Kind,
@@ -290,6 +299,12 @@ fn misfit(
     match value {
         Some(Value::Text(text)) if text.parse::<f64>().is_ok() => {
             diagnostic.help(format!("write the number without quotes: `{text}`"))
+        }
+        Some(Value::Factor(x)) => {
+            diagnostic.help(format!("write `{x}`; a multiple such as `{x}x` of the optimizer's rate stands in `tune`"))
+        }
+        Some(Value::Int(n)) if kinds.iter().any(|k| matches!(k, Kind::Duration)) => {
+            diagnostic.help(format!("write the unit, `{n}ms` or `{n}s`"))
         }
         Some(Value::Text(text)) if words.is_some_and(|words| words.contains(&text.as_str())) => {
             diagnostic.help(format!("write the word without quotes: `{text}`"))

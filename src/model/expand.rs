@@ -3,8 +3,8 @@
 //! Paths: a backbone, a head and a named stage add their name; in a chain of several steps each step adds its label or its
 //! position from 0; a repetition adds the number of the copy. A block adds nothing of its own.
 
-use super::bind::{Binder, Layers, Scope, at_most};
-use crate::base::signature::{Args, PartKind, Value};
+use super::bind::{Binder, Layers, Scope, at_most, kind_of};
+use crate::base::signature::{Args, PartKind, Value, with_article};
 use crate::base::{Diagnostic, Source, Span};
 use crate::parts::layers::{self, Layer};
 use crate::syntax::ast::{Argument, BlockParam, Body, Expr, ExprKind, Name, Stage, Step};
@@ -84,6 +84,8 @@ pub struct Block<'a> {
     pub params: &'a [BlockParam],
     pub body: &'a Body,
     pub name: &'a Name,
+    /// Whether a network uses it.
+    pub used: std::cell::Cell<bool>,
 }
 
 /// What other libraries call some layers.
@@ -140,8 +142,11 @@ impl<'a, 'b> Expander<'a, 'b> {
                     self.named(expr, &name.to_string(), name.span, arguments, stages.as_deref(), path, scope)
                 }
                 _ => {
-                    let diagnostic = Diagnostic::error("expected a layer").at(expr.span);
-                    self.binder.report(diagnostic.help("a layer is a name or a call, such as `relu` or `linear(10)`"));
+                    let help = match expr.kind {
+                        ExprKind::Binary { .. } => "`residual` adds what goes in to what comes out, and `concat` joins branches",
+                        _ => "a layer is a name or a call, such as `relu` or `linear(10)`",
+                    };
+                    self.binder.report(Diagnostic::error("expected a layer").at(expr.span).help(help));
                     None
                 }
             },
@@ -205,6 +210,7 @@ impl<'a, 'b> Expander<'a, 'b> {
             return None;
         }
         if let Some(block) = self.blocks.get(name) {
+            block.used.set(true);
             return self.block(block, expr.span, arguments, stages, path, scope);
         }
         let Some(layer) = layers::find(name) else {
@@ -215,7 +221,11 @@ impl<'a, 'b> Expander<'a, 'b> {
                 Some(best) if !ELSEWHERE.iter().any(|(other, _)| *other == name.to_lowercase()) => diagnostic.help(format!("did you mean `{best}`?")),
                 _ => match ELSEWHERE.iter().find(|(other, _)| *other == name.to_lowercase()) {
                     Some((_, here)) => diagnostic.help(format!("here it is called `{here}`")),
-                    None => diagnostic.help("`mtlc explain layers` lists the layers"),
+                    None => match kind_of(name) {
+                        Some(PartKind::Loss) => diagnostic.help(format!("`{name}` is a loss; it stands behind `minimize`")),
+                        Some(kind) => diagnostic.help(format!("`{name}` is {}", with_article(kind.noun()))),
+                        None => diagnostic.help("`mtlc explain layers` lists the layers"),
+                    },
                 },
             };
             self.binder.report(diagnostic);

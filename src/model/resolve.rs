@@ -12,6 +12,7 @@ use crate::parts;
 use crate::syntax::ast::{
     Argument, BinaryOp, Body, DeclarationKind, Expr, ExprKind, Field, File, Name, Selector, Setting, TypeExpr,
 };
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -121,7 +122,8 @@ impl<'a> Resolver<'a> {
             self.binder.report(Diagnostic::error("a spec has one `model`").at(second.span));
         }
         if first.is_none() {
-            let diagnostic = Diagnostic::error("the spec names no model").at(Span::new(0, 0));
+            let first = file.declarations.first().map_or(Span::default(), |d| d.span);
+            let diagnostic = Diagnostic::error("the spec names no model").at(first);
             self.report(diagnostic.help("begin with `model NAME`"));
         }
         first.map(|name| name.text.clone())
@@ -140,7 +142,7 @@ impl<'a> Resolver<'a> {
                     if parts::layers::find(&name.text).is_some() {
                         let message = format!("`{}` is a layer; a block needs another name", name.text);
                         self.report(Diagnostic::error(message).at(name.span));
-                    } else if let Some(first) = self.blocks.insert(name.text.clone(), Block { params, body, name }) {
+                    } else if let Some(first) = self.blocks.insert(name.text.clone(), Block { params, body, name, used: Cell::new(false) }) {
                         let diagnostic =
                             Diagnostic::error(format!("two blocks are named `{}`", name.text)).at(name.span);
                         self.report(diagnostic.label(first.name.span, "the first one"));
@@ -258,7 +260,6 @@ impl<'a> Resolver<'a> {
                 networks.push(Network { span: declaration.span, ..network });
             }
         }
-        // A block that nothing uses is still checked where its parameters allow it: its names at least.
         networks
     }
 
@@ -301,7 +302,9 @@ impl<'a> Resolver<'a> {
     fn check_source(&mut self, reference: &Reference, first: &str, above: &[Network], reader: Span) -> bool {
         let diagnostic = match self.names.get(first) {
             Some((_, "input")) if first == reference.path => return true,
-            Some((_, "input")) => Diagnostic::error(format!("the input `{first}` has no parts")).at(reference.span),
+            Some((_, "input")) => Diagnostic::error(format!("the input `{first}` has no parts"))
+                .at(reference.span)
+                .help(format!("read `{first}`, and pick from it with `slice`")),
             Some((span, "target")) => {
                 Diagnostic::error(format!("`{first}` is a target: no part of the model may read it"))
                     .label(reference.span, "")
@@ -516,16 +519,18 @@ impl<'a> Resolver<'a> {
                     },
                     None => continue,
                 };
-                let mut name = format!("{}({head})", bound.call.signature.name);
-                if measures.iter().any(|m| m.name == name) {
-                    name = format!("{}({head}, {target})", bound.call.signature.name);
-                }
-                if let Some(first) = measures.iter().find(|m| m.name == name) {
-                    let diagnostic = Diagnostic::error(format!("`{name}` is measured twice")).at(expr.span);
+                let written = super::print::call(&bound.call);
+                if let Some(first) = measures.iter().find(|m| super::print::call(&m.metric) == written) {
+                    let diagnostic = Diagnostic::error("the same is measured twice").at(expr.span);
                     let first = first.span;
                     self.report(diagnostic.label(first, "the first one"));
                     continue;
                 }
+                // The shortest name that is not taken: by the head, with the target, or with every argument.
+                let metric = bound.call.signature.name;
+                let names = [format!("{metric}({head})"), format!("{metric}({head}, {target})"), written];
+                let taken = |name: &String| measures.iter().any(|m| m.name == *name);
+                let Some(name) = names.into_iter().find(|name| !taken(name)) else { continue };
                 measures.push(Measure { name, metric: bound.call, head, target, span: expr.span });
             }
         }
@@ -544,7 +549,8 @@ impl<'a> Resolver<'a> {
             return Some(bound.call);
         };
         if let Some(second) = declared.next() {
-            self.report(Diagnostic::error("a spec has one `balance`").at(second.span));
+            let diagnostic = Diagnostic::error("a spec has one `balance`").at(second.span);
+            self.report(diagnostic.label(expr.span, "the first one"));
         }
         let call = self.binder.part(expr, PartKind::Balancer, &Scope::new())?.call;
         let balancer = parts::balancers::find(call.signature.name)?;
@@ -577,15 +583,18 @@ impl<'a> Resolver<'a> {
     fn data(&mut self, declared: &[(&Name, &Expr, &[Field])], inputs: &[Port], targets: &[Port]) -> Vec<DataSpec> {
         let mut data: Vec<DataSpec> = vec![];
         for (name, source, fields) in declared {
-            if data.iter().any(|d| d.name == name.text) {
-                self.report(Diagnostic::error(format!("two sources are named `{}`", name.text)).at(name.span));
+            if let Some((first, ..)) = declared.iter().find(|(first, ..)| first.text == name.text && first.span < name.span) {
+                let diagnostic = Diagnostic::error(format!("two sources are named `{}`", name.text)).at(name.span);
+                self.report(diagnostic.label(first.span, "the first one"));
             }
             let bound = self.binder.part(source, PartKind::Source, &Scope::new());
             let mut specs: Vec<FieldSpec> = vec![];
             for field in *fields {
                 let Some(spec) = self.field(field, inputs, targets) else { continue };
                 if specs.iter().any(|s| s.name == spec.name) {
-                    self.report(Diagnostic::error(format!("`{}` is given twice", spec.name)).at(field.name.span));
+                    let first = fields.iter().find(|f| f.name.text == spec.name).map_or(field.name.span, |f| f.name.span);
+                    let diagnostic = Diagnostic::error(format!("`{}` is given twice", spec.name)).at(field.name.span);
+                    self.report(diagnostic.label(first, "the first one"));
                 }
                 specs.push(spec);
             }
@@ -658,6 +667,9 @@ impl<'a> Resolver<'a> {
         let read =
             |name: &str| model.networks.iter().flat_map(|n| &n.sources).any(|s| s.path.split('.').next() == Some(name));
         let mut unused = vec![];
+        for block in self.blocks.values().filter(|b| !b.used.get()) {
+            unused.push((format!("nothing uses the block `{}`, so it is not checked", block.name.text), block.name.span));
+        }
         for input in model.inputs.iter().filter(|i| !read(&i.name)) {
             unused.push((format!("nothing reads the input `{}`", input.name), input.span));
         }
