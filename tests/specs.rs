@@ -5,11 +5,13 @@
 
 use insta::{Settings, assert_snapshot};
 use mtlc::base::Source;
+use mtlc::data::{Array, Dataset, Split};
 use mtlc::graph::{Mode, print as print_graph};
 use mtlc::lower::lower;
-use mtlc::model::{Spec, print as print_model};
+use mtlc::model::{Spec, print as print_model, reference};
 use mtlc::plan::{Graphs, Plan};
 use mtlc::syntax::format::format;
+use mtlc::syntax::parse;
 use mtlc::syntax::print::print as print_tree;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -91,6 +93,33 @@ fn every_spec_is_named_as_its_model_short_and_laid_out() {
     assert!(stale.is_empty(), "{stale:?} differ from their canonical layout; run `MTLC_BLESS=1 cargo test specs`");
 }
 
+/// The specs whose data lies in the repository prepare it as they declare it.
+#[test]
+fn data_of_the_repository_opens() {
+    let mut opened = BTreeSet::new();
+    for path in specs_in("specs") {
+        let spec = read(&path);
+        for data in &spec.model.data {
+            if !data.source.args.get("path").and_then(|p| p.value.as_text()).is_some_and(|p| data.root.join(p).exists()) {
+                continue;
+            }
+            let dataset = Dataset::open(data).unwrap_or_else(|wrong| panic!("{}", wrong.render(Some(&spec.source), false)));
+            let rows = [Split::Train, Split::Validation, Split::Test].map(|split| dataset.rows(split).to_vec());
+            assert!(rows.iter().all(|rows| rows.len() >= 10), "{} has splits of {:?}", data.name, rows.map(|r| r.len()));
+            let batch = dataset.batch(&rows[0][..5]).expect("rows of the data");
+            for port in spec.model.inputs.iter().chain(&spec.model.targets) {
+                let dims = match &batch.values[&port.name] {
+                    Array::F32 { dims, .. } | Array::I64 { dims, .. } => dims,
+                };
+                assert_eq!(*dims, port.ty.ty.at(5), "{} of {}", port.name, spec.model.name);
+            }
+            opened.insert(stem(&path));
+        }
+    }
+    let expected = ["digits", "digits_transfer", "encoder", "flare", "gradual", "missing", "mlp", "tumour"];
+    assert!(expected.iter().all(|name| opened.contains(*name)), "only {opened:?} opened");
+}
+
 /// A model that reads `run(x)` would fail on its first use if no spec of that name were there.
 #[test]
 fn runs_that_specs_start_from_are_runs_of_specs() {
@@ -118,5 +147,53 @@ fn no_snapshot_is_left_over() {
         let wanted: BTreeSet<String> = wanted;
         let left_over: Vec<&String> = found.difference(&wanted).collect();
         assert!(left_over.is_empty(), "no spec has the snapshots {left_over:?} in {folder}; remove them");
+    }
+}
+
+const README: &str = "specs/README.md";
+const MARKS: [&str; 2] = ["<!-- parts -->\n", "<!-- /parts -->"];
+
+fn readme() -> String {
+    std::fs::read_to_string(root().join(README)).expect("the reference is there")
+}
+
+#[test]
+fn the_reference_has_the_tables_of_the_code() {
+    let text = readme();
+    let [start, end] = MARKS.map(|mark| text.find(mark).unwrap_or_else(|| panic!("{README} has no {mark}")));
+    let (before, after) = (&text[..start + MARKS[0].len()], &text[end..]);
+    let fresh = format!("{before}{}\n{after}", reference());
+    if fresh != text && bless() {
+        std::fs::write(root().join(README), &fresh).expect("the reference can be written");
+    } else {
+        assert!(fresh == text, "the tables of {README} are stale; run `MTLC_BLESS=1 cargo test reference`");
+    }
+}
+
+#[test]
+fn the_reference_names_every_example() {
+    let text = readme();
+    for path in specs_in("specs") {
+        let name = path.file_name().expect("a file has a name").to_string_lossy().into_owned();
+        assert!(text.contains(&format!("[`{name}`]({name})")), "{README} says nothing about {name}");
+    }
+}
+
+/// What the reference shows as a spec is one, as far as it goes; what starts with `model` also lowers.
+#[test]
+fn examples_in_the_reference_are_right() {
+    let text = readme();
+    let blocks: Vec<&str> = text.split("```mtl\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(blocks.len() >= 10, "only {} examples", blocks.len());
+    for block in blocks {
+        let source = Source::new("README.md", block);
+        let shown = |wrong: &mtlc::base::Diagnostics| wrong.render(Some(&source), false);
+        let file = parse(&source).unwrap_or_else(|wrong| panic!("{}", shown(&wrong)));
+        assert_eq!(format(&source, &file), block, "an example that is not laid out");
+        if block.starts_with("model") {
+            let spec = Spec::of(source.clone(), &root().join("specs"), &[]);
+            let spec = spec.unwrap_or_else(|failure| panic!("{}", shown(&failure.diagnostics)));
+            lower(&spec.model, Mode::Train, 0).unwrap_or_else(|wrong| panic!("{}", shown(&wrong)));
+        }
     }
 }

@@ -157,7 +157,11 @@ pub fn training(model: &Model, graph: &Graph, epoch: u64) -> Result<()> {
         if output.is_some_and(|o| !graph.value(o.value).taped) {
             let diagnostic =
                 Diagnostic::error(format!("no trained parameter lies below the loss `{}`", term.name)).at(term.span);
-            diagnostics.push(diagnostic.help("freeze less, or give the head a layer with parameters"));
+            let help = match model.freezes.is_empty() {
+                true => "give the head a layer with parameters, such as `linear`",
+                false => "freeze less, or give the head a layer with parameters",
+            };
+            diagnostics.push(diagnostic.help(help));
         }
     }
     for head in model.heads() {
