@@ -22,6 +22,12 @@ pub mod passes;
 
 pub mod plan;
 
+pub mod kernels;
+
 pub mod engine;
 
 pub mod report;
+
+pub mod train;
+
+pub mod cli;

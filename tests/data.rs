@@ -282,7 +282,9 @@ fn splits_are_disjoint_and_repeatable() {
     assert!(limited[1..] == first[1..] && of_limited != fingerprint);
     assert_eq!(splits("split: [0.9, 0.1]").0.map(|rows| rows.len()), [91, 10, 0]);
     assert_eq!(splits("split: [1]").0[0], (0..101).collect::<Vec<_>>());
-    std::fs::write(dir.path().join("a.csv"), format!("x\n{rows}5\n")).expect("a file");
+    // One other digit, at the same length.
+    let changed = format!("x\n{rows}").replace("100", "101");
+    std::fs::write(dir.path().join("a.csv"), changed).expect("a file");
     assert_ne!(splits("split: [0.7, 0.15, 0.15], seed: 7").1, fingerprint);
 }
 
@@ -372,6 +374,18 @@ fn new_data_without_labels() {
     assert_eq!(all(&own, Split::Test), all(&data, Split::Train));
     let text = r#"idx("i", "l", split: [1.0]) { in x: f32[1, 1, 1] = images; y: class[2] = labels }"#;
     assert_eq!(predict(text, &["j"]).0, [9.0]);
+}
+
+/// Names are unique, and the sources' own tables agree: each path is a parameter, and all split alike.
+#[test]
+fn lists_are_consistent() {
+    let lists = [mtlc::data::sources(), mtlc::data::columns(), mtlc::data::steps()];
+    let names: Vec<&str> = lists.iter().flatten().map(|signature| signature.name).collect();
+    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+    for source in mtlc::data::SOURCES {
+        let has = |name: &str| source.signature.params.iter().any(|param| param.name == name);
+        assert!(source.paths.iter().chain(&["split", "seed", "limit"]).all(|name| has(name)), "{source:?}");
+    }
 }
 
 /// The tables of the repository, with the numbers that their authors give.

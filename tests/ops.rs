@@ -1,13 +1,15 @@
-//! Every op against PyTorch and against itself: values, gradients, finite differences, empty batches, tapes, identities.
+//! Every op against PyTorch and against itself: values, gradients, finite differences, empty batches, NaN, missing
+//! labels.
 //!
 //! The cases stand in `goldens/`, see `goldens/README.md`. Two numbers agree when `|a − b| ≤ 10⁻⁵ · max(1, |b|)`.
 
-#[path = "ops/signatures.rs"]
+mod faults;
 mod signatures;
+mod tapes;
 
 use dfdx::prelude::NoneTape;
 use mtlc::base::{DType, Type};
-use mtlc::ops::{Op, Value, pullback::pullback, value::Recording};
+use mtlc::ops::{Op, Value, pullback::pullback};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -161,8 +163,9 @@ fn scalar(case: &Case, inputs: &[Value], cotangent: &[f32]) -> f64 {
     value.to_vec().iter().zip(cotangent).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
 }
 
-/// A central difference with step `h` errs by rounding, about `10⁻⁷ · size / h`, and by curvature, about `h²`; with `h = 10⁻²`
-/// both stay below the tolerance of `2·10⁻³` relative to the sizes at hand. It knows nothing of PyTorch or of dfdx.
+/// A central difference with step `h` errs by rounding, about `10⁻⁷ · size / h`, and by curvature, about `h²`; with
+/// `h = 10⁻²` both stay below the tolerance of `2·10⁻³` relative to the sizes at hand. It knows nothing of PyTorch or
+/// of dfdx.
 #[test]
 fn gradients_of_smooth_ops_agree_with_finite_differences() {
     use rand::{Rng, SeedableRng};
@@ -231,52 +234,6 @@ fn an_empty_batch_gives_an_empty_value_and_a_loss_of_zero() {
 }
 
 #[test]
-fn a_definition_gives_the_same_bits_on_both_tapes_and_twice() {
-    let goldens = SafeTensors::deserialize(bytes()).unwrap();
-    for case in single_ops() {
-        let inputs = case.values(&goldens);
-        let bits = |v: Vec<f32>| v.into_iter().map(f32::to_bits).collect::<Vec<_>>();
-        let plain = case.op.define::<NoneTape>(inputs.clone(), &case.output, case.batch).to_vec();
-        let again = case.op.define::<NoneTape>(inputs.clone(), &case.output, case.batch).to_vec();
-        let traced = inputs.iter().map(Value::retaped).collect();
-        let traced = case.op.define::<Recording>(traced, &case.output, case.batch).to_vec();
-        assert_eq!(bits(plain.clone()), bits(traced), "{}", case.name);
-        assert_eq!(bits(plain), bits(again), "{}", case.name);
-    }
-}
-
-/// dfdx keeps identity and strides private, but its `Debug` tells them: `id: UniqueId(3)`, `strides: [6, 1]`.
-fn told(value: &Value, field: &str) -> String {
-    let text = match value {
-        Value::Ids(_) => return String::new(),
-        Value::R0(t) => format!("{t:?}"),
-        Value::R1(t) => format!("{t:?}"),
-        Value::R2(t) => format!("{t:?}"),
-        Value::R3(t) => format!("{t:?}"),
-        Value::R4(t) => format!("{t:?}"),
-    };
-    let start = text.find(field).expect("dfdx prints the field") + field.len();
-    let end = text[start..].find([')', ']']).expect("it ends");
-    text[start..start + end].to_string()
-}
-
-#[test]
-fn results_are_contiguous_and_have_an_identity_of_their_own() {
-    let goldens = SafeTensors::deserialize(bytes()).unwrap();
-    for case in single_ops() {
-        let inputs = case.values(&goldens);
-        let value = case.op.define::<NoneTape>(inputs.clone(), &case.output, case.batch);
-        let id = told(&value, "id: UniqueId(");
-        assert!(inputs.iter().all(|x| told(x, "id: UniqueId(") != id), "{} returns its input", case.name);
-        let dims = value.dims();
-        let contiguous: Vec<usize> = (0..dims.len()).map(|i| dims[i + 1..].iter().product()).collect();
-        let strides = told(&value, "strides: [");
-        let strides: Vec<usize> = strides.split(", ").filter(|s| !s.is_empty()).map(|s| s.parse().unwrap()).collect();
-        assert_eq!(strides, contiguous, "{}", case.name);
-    }
-}
-
-#[test]
 fn a_nan_stays_visible_through_every_activation_pool_and_norm() {
     let x = [0.5, f32::NAN, -1.0, 2.0];
     for op in ["relu", "relu6", "silu", "hardswish", "sigmoid", "tanh"] {
@@ -306,57 +263,66 @@ fn nan_passes(op: Op, x: &[f32]) {
     assert!(y[1].is_nan(), "{}", op.name());
 }
 
-/// The way an engine chains ops: one tape for the whole graph, inputs with empty tapes, a tensor used twice and summed.
-#[test]
-fn ops_chain_on_one_tape() {
-    use dfdx::prelude::{Backward, Merge, PutTape};
-    let op = |text: &str| serde_json::from_str::<Op>(text).unwrap();
-    let image = Type::batched(DType::F32, &[2, 3]);
-    let x: Value = Value::from_vec((0..12).map(|i| i as f32 * 0.1).collect(), &[2, 2, 3]);
-    let mut tape = Recording::default();
-    let mut run = |op: Op, inputs: &[&Value], types: &[Type]| {
-        let output = op.signature(types).unwrap();
-        let inputs = inputs.iter().map(|x| x.retaped::<Recording>()).collect();
-        let (value, own) = op.define(inputs, &output, 2).split();
-        tape = std::mem::take(&mut tape).merge(own);
-        (value, output)
-    };
-    // y = Σ over the overlap of two slices, squared: x[:, 0:1] and x[:, 0:2] read the first row twice.
-    let (p, pt) = run(op(r#"{"permute": {"order": [1, 0]}}"#), &[&x], std::slice::from_ref(&image));
-    let (a, at) = run(op(r#"{"slice": {"axis": 2, "start": 0, "end": 1}}"#), &[&p], std::slice::from_ref(&pt));
-    let (joined, jt) = run(op(r#"{"concat": {"axis": 2}}"#), &[&p, &a], &[pt, at]);
-    let (flat, ft) = run(op(r#"{"flatten": {}}"#), &[&joined], &[jt]);
-    let zeros: Value = Value::zeros(&[2, 9]);
-    let presence: Value = Value::from_vec(vec![1.0; 2], &[2]);
-    let (loss, _) =
-        run(op(r#"{"mse": {}}"#), &[&flat, &zeros, &presence], &[ft.clone(), ft, Type::batched(DType::F32, &[])]);
-    let mut gradients = loss.r0().put_tape(tape).backward();
-    let x3 = x.clone().r3();
-    let got = gradients.get_or_alloc_mut(&x3).unwrap().to_vec();
-    let want: Vec<f32> = (0..12)
-        .map(|i| {
-            let uses = if i % 6 < 3 { 2.0 } else { 1.0 };
-            uses * 2.0 * (i as f32 * 0.1) / 18.0
-        })
-        .collect();
-    assert_close("chained", &got, &want, 1e-6);
-}
-
-#[test]
-fn the_same_tensor_may_be_given_twice_to_the_pullback() {
-    let op: Op = serde_json::from_str(r#"{"mul": {}}"#).unwrap();
-    let t = Type::batched(DType::F32, &[2]);
-    let x: Value = Value::from_vec(vec![1.0, -2.0, 3.0, 0.5], &[2, 2]);
-    let (value, gradients) = pullback(&op, &[x.clone(), x.clone()], &t, 2, &[1.0; 4]);
-    assert_eq!(value.to_vec(), [1.0, 4.0, 9.0, 0.25]);
-    assert_eq!(gradients[0], Some(x.to_vec()));
-    assert_eq!(gradients[0], gradients[1]);
-}
-
 #[test]
 fn attributes_survive_a_plan_file() {
     for case in cases() {
         let text = serde_yaml::to_string(&case.op).unwrap();
         assert_eq!(serde_yaml::from_str::<Op>(&text).unwrap(), case.op, "{text}");
     }
+}
+
+/// Rows without a label have no effect, whatever stands in them; without any label a loss is 0 and has no gradient.
+#[test]
+fn losses_do_not_see_absent_rows() {
+    let goldens = SafeTensors::deserialize(bytes()).unwrap();
+    let mut checked = BTreeSet::new();
+    for case in single_ops().filter(|case| case.inputs.iter().any(|input| input.name == "presence")) {
+        let inputs = case.values(&goldens);
+        for keep in [Some(0), None] {
+            let presence: Vec<f32> = (0..case.batch).map(|row| if Some(row) == keep { 1.0 } else { 0.0 }).collect();
+            let fill = |with: f32| {
+                let mut inputs = inputs.clone();
+                inputs[2] = Value::from_vec(presence.clone(), &[case.batch]);
+                for input in inputs[..2].iter_mut().filter(|input| !matches!(input, Value::Ids(_))) {
+                    let (mut numbers, dims) = (input.to_vec(), input.dims());
+                    let row = numbers.len() / case.batch;
+                    for (i, x) in numbers.iter_mut().enumerate() {
+                        match presence[i / row] == 0.0 {
+                            true => *x = if i % 2 == 0 { with } else { 1.0 },
+                            false if x.is_nan() => *x = 0.5,
+                            false => {}
+                        }
+                    }
+                    *input = Value::from_vec(numbers, &dims);
+                }
+                let (value, gradients) = pullback(&case.op, &inputs, &case.output, case.batch, &[1.0]);
+                (value.to_vec()[0], gradients[0].clone().unwrap())
+            };
+            let (calm, wild) = (fill(0.25), fill(f32::NAN));
+            assert_eq!(calm.0.to_bits(), wild.0.to_bits(), "{}", case.name);
+            assert_eq!(calm.1, wild.1, "{}", case.name);
+            let row = calm.1.len() / case.batch;
+            let absent = calm.1.iter().enumerate().filter(|(i, _)| presence[i / row] == 0.0);
+            assert!(absent.into_iter().all(|(_, g)| *g == 0.0), "{}", case.name);
+            assert!(keep.is_some() || calm.0 == 0.0, "{}", case.name);
+            checked.insert(case.op.name());
+        }
+    }
+    assert_eq!(checked.len(), 11, "{checked:?}");
+}
+
+/// The cost of an op is counted for one example, and a multiplication with an addition counts twice.
+#[test]
+fn costs_are_counted() {
+    let goldens: Vec<Case> = single_ops().collect();
+    let flops = |name: &str| {
+        let case = goldens.iter().find(|case| case.name == name).unwrap();
+        case.op.flops(&case.types(), &case.output)
+    };
+    assert_eq!(flops("linear"), 3 * (2 * 5 + 1));
+    assert_eq!(flops("conv2d"), 4 * 6 * 5 * (2 * 27 + 1));
+    assert_eq!(flops("conv2d_depthwise"), 4 * 6 * 5 * 2 * 9);
+    assert_eq!(flops("conv_transpose2d"), 3 * 3 * 4 * 2 * (2 * 2 * 2) + 2 * 6 * 8);
+    assert_eq!(flops("attention"), 3 * 4 * 2 * 2 * 3 + 5 * 2 * 3 * 3);
+    assert_eq!(flops("flatten_image"), 0);
 }

@@ -17,6 +17,7 @@ use crate::base::signature::{Arg, Args, Value};
 use crate::base::{DType, Diagnostic, Diagnostics, Result};
 use indexmap::IndexMap;
 use sha2::{Digest, Sha256};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Rows that can be prepared. Shared between threads freely.
@@ -275,6 +276,12 @@ impl Dataset {
     pub fn missing(&self, target: &str, split: Split) -> usize {
         let Some(present) = self.present.get(target) else { return 0 };
         self.rows(split).iter().filter(|&&row| !present[row]).count()
+    }
+}
+
+impl fmt::Debug for Dataset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dataset").field("name", &self.name).field("rows", &self.rows).finish_non_exhaustive()
     }
 }
 

@@ -8,7 +8,7 @@ mod noise;
 mod reference;
 pub mod weights;
 
-pub use noise::Noise;
+pub use noise::{Noise, generator};
 pub use weights::Weights;
 
 use crate::data::Batch;

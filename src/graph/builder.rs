@@ -59,8 +59,8 @@ impl Builder {
     }
 
     /// A parameter or statistic at `path`. Asking twice for one path gives one parameter.
-    pub fn parameter(&mut self, path: &str, dims: &[usize], init: Init, role: Role) -> ValueId {
-        let parameter = Parameter { dims: dims.to_vec(), init, role };
+    pub fn parameter(&mut self, path: &str, dims: &[usize], init: Init, role: Role, kind: &str) -> ValueId {
+        let parameter = Parameter { dims: dims.to_vec(), init, role, kind: kind.into() };
         self.graph.parameters.entry(path.into()).or_insert(parameter);
         let ty = Type::fixed(DType::F32, dims);
         self.leaf(Leaf::Parameter(path.into()), ty, role == Role::Trained, path)

@@ -107,6 +107,8 @@ pub struct Parameter {
     pub dims: Vec<usize>,
     pub init: Init,
     pub role: Role,
+    /// The kind of layer that it belongs to, as `freeze` and `tune` select by: `linear`, `norm`, ….
+    pub kind: String,
 }
 
 impl Parameter {

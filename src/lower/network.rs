@@ -129,6 +129,7 @@ impl<'a> Lowering<'a> {
                 graph,
                 host: &mut host,
                 args: &node.args,
+                kind: node.layer.kind().into(),
                 path: node.path.clone(),
                 policy,
                 before_norm: node.before_norm,

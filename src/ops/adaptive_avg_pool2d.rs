@@ -1,9 +1,9 @@
 //! `adaptive_avg_pool2d`: means over windows chosen so that the result has a given size.
 //!
-//! `x` of `[batch, C, H, W]`. Row `i` of `n` averages the rows from `⌊i · H / n⌋` up to `⌈(i + 1) · H / n⌉`, and columns alike,
-//! as in PyTorch.
+//! `x` of `[batch, C, H, W]`. Row `i` of `n` averages the rows from `⌊i · H / n⌋` up to `⌈(i + 1) · H / n⌉`, and
+//! columns alike, as in PyTorch.
 
-use super::operation::{Mismatch, Operation, image, numbers, require};
+use super::operation::{Mismatch, Operation, image, numbers, sizes};
 use super::sound::linear_map;
 use super::value::{Tape, Value, take};
 use crate::base::Type;
@@ -23,7 +23,7 @@ impl Operation for AdaptiveAvgPool2d {
     fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
         let [x] = numbers(Self::NAME, inputs)?;
         let [c, _, _] = image(Self::NAME, &x)?;
-        require(!self.size.contains(&0), || format!("the size of `{}` is at least 1, not {:?}", Self::NAME, self.size))?;
+        sizes(Self::NAME, "size", &self.size, 1)?;
         Ok(x.with_inner(&[c, self.size[0], self.size[1]]))
     }
 

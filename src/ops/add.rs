@@ -1,7 +1,7 @@
 //! `add`: `a + b`.
 //!
-//! Both are of one type, or `b` is a fixed value of `a`'s inner shape that every example shares, such as the positions of a
-//! sequence; its gradient is then summed over the batch.
+//! Both are of one type, or `b` is a fixed value of `a`'s inner shape that every example shares, such as the positions
+//! of a sequence; its gradient is then summed over the batch.
 
 use super::operation::{Mismatch, Operation, numbers, require};
 use super::value::{T2, Tape, Value, take};
@@ -29,9 +29,7 @@ impl Operation for Add {
 pub fn pair(name: &str, inputs: &[Type]) -> Result<Type, Mismatch> {
     let [a, b] = numbers(name, inputs)?;
     let shared = a.is_batched() && !b.is_batched() && a.inner() == b.inner();
-    require(a == b || shared, || {
-        format!("`{name}` takes two values of one shape, and got {} and {}", a.example(), b.example())
-    })?;
+    require(a == b || shared, || format!("`{name}` takes two values of one shape, and got {a} and {b}"))?;
     Ok(a)
 }
 

@@ -1,10 +1,11 @@
 //! `attention`: each token gathers from the tokens whose keys match its query.
 //!
-//! Per head of width `d = e / heads`, `y = softmax(q · kᵀ / √d) · v`, with `q` of `[batch, s, e]` and `k`, `v` of `[batch, t, e]`; the
-//! heads lie side by side in the last axis. A mask of `[batch, t]` is 1 where a key may be seen and 0 where it is padding. Where
-//! every key is padding the result is 0, with no gradient. The mask is data: it has no gradient. Vaswani et al. 2017.
+//! Per head of width `d = e / heads`, `y = softmax(q · kᵀ / √d) · v`, with `q` of `[batch, s, e]` and `k`, `v` of
+//! `[batch, t, e]`; the heads lie side by side in the last axis. A mask of `[batch, t]` is 1 where a key may be seen
+//! and 0 where it is padding. Where every key is padding the result is 0, with no gradient. The mask is data: it has no
+//! gradient. Vaswani et al. 2017.
 
-use super::operation::{Mismatch, Operation, batched, number, require, same};
+use super::operation::{Mismatch, Operation, batched, number, require, same, sizes};
 use super::sound::softmax;
 use super::value::{T4, Tape, Value};
 use crate::base::{DType, Type};
@@ -33,9 +34,8 @@ impl Operation for Attention {
         require(width == e, || format!("`attention` of width {e} got the keys {}", k.example()))?;
         number(Self::NAME, v)?;
         same(Self::NAME, "value", v, k)?;
-        require(self.heads > 0 && e % self.heads == 0, || {
-            format!("{} heads do not divide the width {e} of `attention`", self.heads)
-        })?;
+        sizes(Self::NAME, "heads", &[self.heads], 1)?;
+        require(e % self.heads == 0, || format!("{} heads do not divide the width {e} of `attention`", self.heads))?;
         if let Some(mask) = inputs.get(3) {
             same(Self::NAME, "mask", mask, &Type::batched(DType::F32, &[t]))?;
         }

@@ -1,7 +1,7 @@
 //! `avg_pool2d`: the mean of each window.
 //!
-//! `x` of `[batch, C, H, W]`. Padding counts as zeros when `count_padding` is true, and not at all otherwise, as PyTorch's
-//! `count_include_pad` and TensorFlow's `SAME` have it.
+//! `x` of `[batch, C, H, W]`. Padding counts as zeros when `count_padding` is true, and not at all otherwise, as
+//! PyTorch's `count_include_pad` and TensorFlow's `SAME` have it.
 
 use super::operation::{Mismatch, Operation, image, numbers};
 use super::sound::linear_map;

@@ -1,8 +1,9 @@
 //! `batch_norm`: each channel shifted and scaled by given statistics.
 //!
-//! `y[n, c, l] = (x[n, c, l] − m[c]) · γ[c] / √(v[c] + ε) + β[c]`, for `x` of `[batch, C]`, `[batch, C, L]` or `[batch, C, H, W]`.
-//! In training, `m` and `v` come from `channel_mean` and `channel_var`, and the gradient flows on through them, which together
-//! is the batch norm of Ioffe and Szegedy 2015; when frozen or evaluated they are the running statistics.
+//! `y[n, c, l] = (x[n, c, l] − m[c]) · γ[c] / √(v[c] + ε) + β[c]`, for `x` of `[batch, C]`, `[batch, C, L]` or
+//! `[batch, C, H, W]`. In training, `m` and `v` come from `channel_mean` and `channel_var`, and the gradient flows on
+//! through them, which together is the batch norm of Ioffe and Szegedy 2015; when frozen or evaluated they are the
+//! running statistics.
 
 use super::channel_mean::{by_channel, channels};
 use super::operation::{Mismatch, Operation, attribute, numbers, parameter};

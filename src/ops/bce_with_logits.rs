@@ -1,7 +1,7 @@
 //! `bce_with_logits`: binary cross-entropy of a score `x` against a target `y` in [0, 1].
 //!
-//! `L` is the mean of `−[w · y · ln σ(x) + (1 − y) · ln(1 − σ(x))]` over the elements of the rows whose label is present, `w` a
-//! weight of positives, 1 by default; see [`presence`](super::presence). It is computed as
+//! `L` is the mean of `−[w · y · ln σ(x) + (1 − y) · ln(1 − σ(x))]` over the elements of the rows whose label is
+//! present, `w` a weight of positives, 1 by default; see [`presence`](super::presence). It is computed as
 //! `(1 − y) · x + (1 + (w − 1) · y) · ln(1 + e^(−x))`, which no score overflows. Agrees with
 //! `torch.nn.functional.binary_cross_entropy_with_logits`.
 
@@ -25,7 +25,7 @@ impl Operation for BceWithLogits {
 
     fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
         if let Some(weight) = self.positive_weight {
-            attribute(Self::NAME, "positive_weight", weight, "above 0", weight > 0.0)?;
+            attribute(Self::NAME, "positive weight", weight, "above 0", weight > 0.0)?;
         }
         regression(Self::NAME, inputs)
     }

@@ -1,7 +1,7 @@
 //! `berhu`: absolute error near the target, squared error far from it: the Huber loss reversed.
 //!
-//! With `e = x − y` and `c = threshold · max |e|`, `L` is the mean of `|e|` where `|e| ≤ c` and of `(e² + c²) / (2 c)` elsewhere,
-//! over the elements of the rows whose label is present; `c` is a constant for the gradient. See
+//! With `e = x − y` and `c = threshold · max |e|`, `L` is the mean of `|e|` where `|e| ≤ c` and of `(e² + c²) / (2 c)`
+//! elsewhere, over the elements of the rows whose label is present; `c` is a constant for the gradient. See
 //! [`presence`](super::presence). Laina et al. 2016, with a threshold of 0.2.
 
 use super::l1::sign;
@@ -10,7 +10,7 @@ use super::presence::{over_present, regression};
 use super::sound::unary;
 use super::value::{T2, Tape, Value};
 use crate::base::Type;
-use dfdx::prelude::{MeanTo};
+use dfdx::prelude::MeanTo;
 use serde::{Deserialize, Serialize};
 
 /// Inputs: prediction, target, presence.

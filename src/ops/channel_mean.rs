@@ -1,8 +1,8 @@
 //! `channel_mean`: the mean of each channel over the batch and all places.
 //!
-//! `m[c] = Σ_{n, l} x[n, c, l] / N`, for `x` of `[batch, C]`, `[batch, C, L]` or `[batch, C, H, W]`; `N` counts every axis but
-//! the channel's. The first half of the statistics of a batch norm in training. Places are summed before examples, which
-//! keeps the rounding of the sum small.
+//! `m[c] = Σ_{n, l} x[n, c, l] / N`, for `x` of `[batch, C]`, `[batch, C, L]` or `[batch, C, H, W]`; `N` counts every
+//! axis but the channel's. The first half of the statistics of a batch norm in training. Places are summed before
+//! examples, which keeps the rounding of the sum small.
 
 use super::operation::{Mismatch, Operation, number, numbers, require};
 use super::value::{T3, Tape, Value, take};
@@ -36,7 +36,10 @@ impl Operation for ChannelMean {
 pub fn channels(name: &str, x: &Type) -> Result<usize, Mismatch> {
     number(name, x)?;
     require(x.is_batched() && (2..=4).contains(&x.rank()), || {
-        format!("`{name}` takes f32[channels], f32[channels, length] or f32[channels, height, width], and got {}", x.example())
+        format!(
+            "`{name}` takes f32[channels], f32[channels, length] or f32[channels, height, width], and got {}",
+            x.example()
+        )
     })?;
     Ok(x.inner()[0])
 }

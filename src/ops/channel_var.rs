@@ -1,7 +1,7 @@
 //! `channel_var`: the variance of each channel over the batch and all places.
 //!
-//! `v[c] = Σ_{n, l} (x[n, c, l] − m[c])² / N`, divided by the count `N` itself (the biased variance), for `x` of `[batch, C]`,
-//! `[batch, C, L]` or `[batch, C, H, W]` and `m` from `channel_mean`. The gradient flows to `x` and `m`.
+//! `v[c] = Σ_{n, l} (x[n, c, l] − m[c])² / N`, divided by the count `N` itself (the biased variance), for `x` of
+//! `[batch, C]`, `[batch, C, L]` or `[batch, C, H, W]` and `m` from `channel_mean`. The gradient flows to `x` and `m`.
 
 use super::channel_mean::{by_channel, channels, mean};
 use super::operation::{Mismatch, Operation, numbers, parameter};

@@ -29,10 +29,8 @@ impl Operation for Concat {
             axis_of(Self::NAME, x, self.axis)?;
             let fits = x.rank() == first.rank()
                 && (1..x.rank()).all(|axis| axis == self.axis || x.dims[axis] == first.dims[axis]);
-            require(fits, || {
-                format!("`concat` along axis {} got {} and {}", self.axis, first.example(), x.example())
-            })
-            .map_err(|m| m.help("the values agree in every other axis"))?;
+            require(fits, || format!("`concat` along axis {} got {} and {}", self.axis, first.example(), x.example()))
+                .map_err(|m| m.help("the values agree in every other axis"))?;
             if i > 0 {
                 inner[self.axis - 1] += x.inner()[self.axis - 1];
             }

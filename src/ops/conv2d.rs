@@ -1,16 +1,16 @@
 //! `conv2d`: a filter bank that slides over an image.
 //!
 //! `y[n, o, p] = Σ_{c, k} w[o, c, k] · x[n, c, pixel(p, k)] + b[o]` as a cross-correlation, as in PyTorch: `x` of
-//! `[batch, C, H, W]`, `w` of `[O, C / groups, kh, kw]`, `b` of `[O]`; output group `g` reads input group `g` only. The sum is
-//! one matrix product per group over the unfolded image. With a group per channel (a depthwise convolution) those products
-//! would have one row, so the unfolded image is multiplied and summed instead. Gradients are dfdx's.
+//! `[batch, C, H, W]`, `w` of `[O, C / groups, kh, kw]`, `b` of `[O]`; output group `g` reads input group `g` only. The
+//! sum is one matrix product per group over the unfolded image, and its gradient dfdx's. With a group per channel (a
+//! depthwise convolution) those products would have one row, so that sum and its two gradients are written out.
 
-use super::operation::{Mismatch, Operation, count, image, parameter, require};
-use super::sound::index_select;
-use super::value::{T4, Tape, Value};
+use super::operation::{Mismatch, Operation, count, image, parameter, require, sizes};
+use super::sound::{NOWHERE, index_select};
+use super::value::{T2, T3, T4, Tape, Value};
 use super::window::Window;
 use crate::base::Type;
-use dfdx::prelude::{Axes2, Axes3, Axis, BroadcastTo, HasShape, ReshapeTo, SumTo, TryMatMul};
+use dfdx::prelude::{Axes3, Axis, BroadcastTo, HasShape, PutTape, ReshapeTo, SplitTape, TensorFromVec, TryMatMul};
 use serde::{Deserialize, Serialize};
 
 /// Inputs: `x`, `w`, and `b` when `bias` is true.
@@ -36,7 +36,8 @@ impl Operation for Conv2d {
     fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
         let (x, w) = image_and_filters(Self::NAME, inputs, self.bias)?;
         let ([c, h, width], [out, per_group, kh, kw], g) = (x, w, self.groups);
-        require(g > 0 && c % g == 0 && out % g == 0, || {
+        sizes(Self::NAME, "groups", &[g], 1)?;
+        require(c % g == 0 && out % g == 0, || {
             format!("{g} groups do not divide the {c} input and {out} output channels of `conv2d`")
         })?;
         require(per_group == c / g, || {
@@ -57,15 +58,15 @@ impl Operation for Conv2d {
         let (&(batch, c, h, width), &(out, per_group, kh, kw)) = (x.shape(), w.shape());
         let window = self.window([kh, kw]);
         let ([oh, ow], g, taps) = (window.output([h, width]), self.groups, per_group * kh * kw);
-        let pixels = index_select(x.reshape_like(&(batch * c, h * width, 1)), window.pixels([h, width]), 0.0);
-        let pixels: T4<T> = pixels.reshape_like(&(batch, g, taps, oh * ow));
+        let pixels = window.pixels([h, width]);
         let y: T4<T> = if g == c && g == out {
-            let w = w.reshape_like(&(c, kh * kw)).broadcast_like::<_, Axes2<0, 3>>(pixels.shape());
-            (pixels * w).sum::<_, Axis<2>>().reshape_like(&(batch, out, oh, ow))
+            let (x, w) = (x.reshape_like(&(batch, c, h * width)), w.reshape_like(&(c, taps)));
+            depthwise(x, w, pixels).reshape_like(&(batch, out, oh, ow))
         } else {
+            let unfolded = index_select(x.reshape_like(&(batch * c, h * width, 1)), pixels, 0.0);
             let w = w.reshape_like(&(g, out / g, taps));
             let w: T4<T> = w.broadcast_like::<_, Axis<0>>(&(batch, g, out / g, taps));
-            w.matmul(pixels).reshape_like(&(batch, out, oh, ow))
+            w.matmul(unfolded.reshape_like(&(batch, g, taps, oh * ow))).reshape_like(&(batch, out, oh, ow))
         };
         match self.bias.then(|| next().r1()) {
             Some(b) => (y + b.broadcast_like::<_, Axes3<0, 2, 3>>(&(batch, out, oh, ow))).into(),
@@ -88,4 +89,46 @@ pub fn image_and_filters(name: &str, inputs: &[Type], bias: bool) -> Result<([us
         .map_err(|_| Mismatch::new(format!("the weight of `{name}` has 4 axes, and got {}", inputs[1])))?;
     parameter(name, "weight", &inputs[1], &w)?;
     Ok((x, w))
+}
+
+/// `y[n, c, p] = Σ_k w[c, k] · x[n, c, pixels[k, p]]`, with `x` of `[batch, C, H · W]` and `w` of `[C, taps]`.
+fn depthwise<T: Tape>(x: T3<T>, w: T2<T>, pixels: Vec<usize>) -> T3<T> {
+    let (x, tape) = x.split_tape();
+    let (w, w_tape) = w.split_tape();
+    let mut tape = tape.merge(w_tape);
+    let (&(batch, channels, places), taps) = (x.shape(), w.shape().1);
+    let positions = pixels.len() / taps;
+    // The taps that fall on the image: tap, position, pixel.
+    let reads: Vec<_> = pixels
+        .iter()
+        .enumerate()
+        .filter(|(_, pixel)| **pixel != NOWHERE)
+        .map(|(i, &pixel)| (i / positions, i % positions, pixel))
+        .collect();
+    let (xs, ws) = (x.as_vec(), w.as_vec());
+    let mut ys = vec![0.0; batch * channels * positions];
+    for (plane, (x, y)) in xs.chunks(places).zip(ys.chunks_mut(positions)).enumerate() {
+        let w = &ws[plane % channels * taps..][..taps];
+        reads.iter().for_each(|&(k, p, pixel)| y[p] += w[k] * x[pixel]);
+    }
+    let y = x.device().tensor_from_vec(ys, (batch, channels, positions));
+    let (x_ghost, w_ghost, y_ghost) = (x.ghost(), w.ghost(), y.ghost());
+    tape.add_backward_op(move |gradients| {
+        let gy = std::mem::take(&mut **gradients.get_or_alloc_mut(&y_ghost)?);
+        let mut gw = std::mem::take(&mut **gradients.get_or_alloc_mut(&w_ghost)?);
+        let gx = gradients.get_or_alloc_mut(&x_ghost)?;
+        for (plane, gy) in gy.chunks(positions).enumerate() {
+            let (x, gx) = (&xs[plane * places..][..places], &mut gx[plane * places..][..places]);
+            let at = plane % channels * taps..(plane % channels + 1) * taps;
+            let (w, gw) = (&ws[at.clone()], &mut gw[at]);
+            for &(k, p, pixel) in &reads {
+                gx[pixel] += w[k] * gy[p];
+                gw[k] += x[pixel] * gy[p];
+            }
+        }
+        **gradients.get_or_alloc_mut(&w_ghost)? = gw;
+        **gradients.get_or_alloc_mut(&y_ghost)? = gy;
+        Ok(())
+    });
+    y.put_tape(tape)
 }

@@ -1,13 +1,15 @@
 //! `conv_transpose2d`: the transpose of a convolution, which makes an image larger.
 //!
-//! Every input pixel adds its `w`-weighted stamp at `stride` times its place:
-//! `y[n, o, q] = Σ_{c, k, p : p · stride + k · dilation − padding = q} x[n, c, p] · w[c, o, k] + b[o]`, with `x` of `[batch, C, H, W]`,
-//! `w` of `[C, O / groups, kh, kw]` and `b` of `[O]`, as in PyTorch. Each result size is
-//! `(size − 1) · stride − 2 · padding + dilation · (k − 1) + output_padding + 1`. The sum is computed per output pixel, over
-//! the input pixels that reach it. Gradients are dfdx's.
+//! Every input pixel adds its stamp, weighted by `w`, at `stride` times its place:
+//!
+//! `y[n, o, q] = Σ_{c, k, p} x[n, c, p] · w[c, o, k] + b[o]` over all `p · stride + k · dilation − padding = q`,
+//!
+//! with `x` of `[batch, C, H, W]`, `w` of `[C, O / groups, kh, kw]` and `b` of `[O]`, as in PyTorch. Each result size is
+//! `(size − 1) · stride − 2 · padding + dilation · (k − 1) + output_padding + 1`. The sum is computed per output pixel,
+//! over the input pixels that reach it. Gradients are dfdx's.
 
 use super::conv2d::image_and_filters;
-use super::operation::{Mismatch, Operation, parameter, require};
+use super::operation::{Mismatch, Operation, parameter, require, sizes};
 use super::sound::{NOWHERE, index_select};
 use super::value::{T4, Tape, Value};
 use crate::base::Type;
@@ -28,9 +30,8 @@ pub struct ConvTranspose2d {
 impl ConvTranspose2d {
     /// The result's height and width; `None` when the padding takes all of it away.
     fn output(&self, size: [usize; 2], kernel: [usize; 2]) -> Option<[usize; 2]> {
-        let full = [0, 1].map(|a| {
-            (size[a] - 1) * self.stride[a] + self.dilation[a] * (kernel[a] - 1) + self.output_padding[a] + 1
-        });
+        let full = [0, 1]
+            .map(|a| (size[a] - 1) * self.stride[a] + self.dilation[a] * (kernel[a] - 1) + self.output_padding[a] + 1);
         let output = [0, 1].map(|a| full[a].saturating_sub(2 * self.padding[a]));
         (!output.contains(&0)).then_some(output)
     }
@@ -64,11 +65,13 @@ impl Operation for ConvTranspose2d {
         let ([c, h, w], [wc, per_group, kh, kw]) = image_and_filters(Self::NAME, inputs, self.bias)?;
         let g = self.groups;
         for (attribute, value) in [("stride", self.stride), ("dilation", self.dilation)] {
-            require(!value.contains(&0), || format!("the {attribute} of `{}` is at least 1, not {value:?}", Self::NAME))?;
+            sizes(Self::NAME, attribute, &value, 1)?;
         }
+        sizes(Self::NAME, "padding", &self.padding, 0)?;
+        sizes(Self::NAME, "groups", &[g], 1)?;
         require((0..2).all(|a| self.output_padding[a] < self.stride[a].max(self.dilation[a])), || {
             format!(
-                "the output padding {:?} of `{}` is smaller than its stride {:?} or dilation {:?}",
+                "the output padding {:?} of `{}` must be smaller than its stride {:?} or dilation {:?}",
                 self.output_padding,
                 Self::NAME,
                 self.stride,
@@ -76,10 +79,14 @@ impl Operation for ConvTranspose2d {
             )
         })?;
         require(wc == c, || format!("`{}` of {wc} input channels got {}", Self::NAME, inputs[0].example()))?;
-        require(g > 0 && c % g == 0, || format!("{g} groups do not divide the {c} input channels of `{}`", Self::NAME))?;
+        require(c % g == 0, || format!("{g} groups do not divide the {c} input channels of `{}`", Self::NAME))?;
         let output = self.output([h, w], [kh, kw]);
         let Some([oh, ow]) = output else {
-            return Err(Mismatch::new(format!("the padding {:?} of `{}` takes all pixels away", self.padding, Self::NAME)));
+            return Err(Mismatch::new(format!(
+                "the padding {:?} of `{}` takes all pixels away",
+                self.padding,
+                Self::NAME
+            )));
         };
         if self.bias {
             parameter(Self::NAME, "bias", &inputs[2], &[per_group * g])?;

@@ -1,10 +1,13 @@
 //! `cross_entropy`: the negative log-likelihood of the right class.
 //!
 //! With `p = log softmax(x)`, class weights `w` (all 1 by default), smoothing `s` and `C` classes,
-//! `L = −Σ_i [(1 − s) · w[y_i] · p[i, y_i] + s / C · Σ_c w[c] · p[i, c]] / Σ_i w[y_i]`, over the elements `i` that count: their
-//! row is present and their index is neither negative nor `ignore`; see [`presence`](super::presence). Prediction of
-//! `[batch, C]`, `[batch, S, C]` or `[batch, C, H, W]` with classes of `[batch]`, `[batch, S]` or `[batch, H, W]`. Agrees with
-//! `torch.nn.functional.cross_entropy`. When the weights that count sum to 0, the loss is 0.
+//!
+//! `L = −Σ_i [(1 − s) · w[y_i] · p[i, y_i] + s / C · Σ_c w[c] · p[i, c]] / Σ_i w[y_i]`,
+//!
+//! over the elements `i` that count: their row is present and their index is neither negative nor `ignore`; see
+//! [`presence`](super::presence). Prediction of `[batch, C]`, `[batch, S, C]` or `[batch, C, H, W]` with classes of
+//! `[batch]`, `[batch, S]` or `[batch, H, W]`. Agrees with `torch.nn.functional.cross_entropy`. When the weights that
+//! count sum to 0, the loss is 0.
 
 use super::operation::{Mismatch, Operation, attribute, require};
 use super::presence::{at_class, classification, classified, nothing};
@@ -35,7 +38,7 @@ impl Operation for CrossEntropy {
                 format!("`{}` over {classes} classes got {} weights", Self::NAME, weights.len())
             })?;
             for &weight in weights {
-                attribute(Self::NAME, "weights", weight, "at least 0", weight >= 0.0)?;
+                attribute(Self::NAME, "class weight", weight, "at least 0", weight >= 0.0)?;
             }
         }
         Ok(output)

@@ -1,9 +1,10 @@
 //! `dice`: one minus the overlap of prediction and target, in proportions.
 //!
-//! `L = 1 − mean_c (2 Σ p t + s) / (Σ p + Σ t + s)` with the smoothing `s`, summed over all elements of the batch that count.
-//! With a target of classes, `p` is the softmax of the prediction, `t` is 1 for the right class, and the mean is over classes;
-//! shapes and what counts are those of `cross_entropy`. With a target of numbers of the prediction's own type, `p` is the
-//! sigmoid of the prediction and there is one overlap. See [`presence`](super::presence). Milletari, Navab and Ahmadi 2016.
+//! `L = 1 − mean_c (2 Σ p t + s) / (Σ p + Σ t + s)` with the smoothing `s`, summed over all elements of the batch that
+//! count. With a target of classes, `p` is the softmax of the prediction, `t` is 1 for the right class, and the mean is
+//! over classes; shapes and what counts are those of `cross_entropy`. With a target of numbers of the prediction's own
+//! type, `p` is the sigmoid of the prediction and there is one overlap. See [`presence`](super::presence). Milletari,
+//! Navab and Ahmadi 2016.
 
 use super::operation::{Mismatch, Operation, attribute};
 use super::presence::{classification, classified, nothing, present, regression};

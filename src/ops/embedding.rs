@@ -1,7 +1,7 @@
 //! `embedding`: a vector for each index: `y[n, s] = w[ids[n, s]]`.
 //!
-//! `ids` of `[batch, s]` and the table `w` of `[v, e]` give `[batch, s, e]`. The data layer has checked the indices; an index
-//! outside the table all the same, negative ones included, reads zeros and receives no gradient.
+//! `ids` of `[batch, s]` and the table `w` of `[v, e]` give `[batch, s, e]`. The data layer has checked the indices; an
+//! index outside the table all the same, negative ones included, reads zeros and receives no gradient.
 
 use super::operation::{Mismatch, Operation, arity, indices, number, parameter};
 use super::sound::{NOWHERE, index_select};

@@ -1,8 +1,8 @@
 //! `focal`: cross-entropy that turns away from what is already right.
 //!
-//! `L` is the mean of `−α · (1 − p)^γ · ln p` over the elements that count, `p` the softmax probability of the right class; `α` is
-//! 1 by default. Shapes and what counts are those of `cross_entropy`; see [`presence`](super::presence). Lin et al. 2017, with
-//! softmax in place of the sigmoid.
+//! `L` is the mean of `−α · (1 − p)^γ · ln p` over the elements that count, `p` the softmax probability of the right
+//! class; `α` is 1 by default. Shapes and what counts are those of `cross_entropy`; see [`presence`](super::presence).
+//! Lin et al. 2017, with softmax in place of the sigmoid.
 
 use super::operation::{Mismatch, Operation, attribute};
 use super::presence::{at_class, classification, classified, nothing};
@@ -37,7 +37,13 @@ impl Operation for Focal {
         // `1 − p` by `exp_m1`, which keeps its digits when `p` is near 1.
         let value = move |log: f32| (-log.exp_m1()).powf(gamma) * log;
         let slope = move |log: f32| match -log.exp_m1() {
-            0.0 => if gamma == 0.0 { 1.0 } else { 0.0 },
+            0.0 => {
+                if gamma == 0.0 {
+                    1.0
+                } else {
+                    0.0
+                }
+            }
             rest => rest.powf(gamma) - gamma * rest.powf(gamma - 1.0) * log.exp() * log,
         };
         let logs = at_class(log_softmax::<Axis<1>, _, _>(scores), &ids);

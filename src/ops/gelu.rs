@@ -1,7 +1,7 @@
 //! `gelu`: `x` times the probability that a standard normal number is below `x`.
 //!
-//! `y = x · (1 + erf(x / √2)) / 2`; with `approximate`, `y = x · (1 + tanh(√(2/π) · (x + 0.044715 x³))) / 2`. Hendrycks and Gimpel
-//! 2016; both agree with `torch.nn.functional.gelu`.
+//! `y = x · (1 + erf(x / √2)) / 2`; with `approximate`, `y = x · (1 + tanh(√(2/π) · (x + 0.044715 x³))) / 2`. Hendrycks
+//! and Gimpel 2016; both agree with `torch.nn.functional.gelu`.
 
 use super::operation::{Mismatch, Operation, numbers};
 use super::sound::unary;

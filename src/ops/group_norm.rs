@@ -1,9 +1,10 @@
-//! `group_norm`: each group of channels of each image brought to mean 0 and variance 1, then scaled and shifted by channel.
+//! `group_norm`: each group of channels of each image brought to mean 0 and variance 1, then scaled and shifted by
+//! channel.
 //!
-//! `y = (x − mean) / √(var + ε) · γ[c] + β[c]`, with mean and biased variance over the places and channels of a group, for `x`
-//! of `[batch, C, H, W]` and `γ`, `β` of `[C]`. Wu and He 2018.
+//! `y = (x − mean) / √(var + ε) · γ[c] + β[c]`, with mean and biased variance over the places and channels of a group,
+//! for `x` of `[batch, C, H, W]` and `γ`, `β` of `[C]`. Wu and He 2018.
 
-use super::operation::{Mismatch, Operation, attribute, image, numbers, parameter, require};
+use super::operation::{Mismatch, Operation, attribute, image, numbers, parameter, require, sizes};
 use super::value::{T4, Tape, Value, take};
 use crate::base::Type;
 use dfdx::prelude::{Axes3, Axis, BroadcastTo, HasShape, ReshapeTo};
@@ -22,7 +23,8 @@ impl Operation for GroupNorm {
     fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
         let [x, gamma, beta] = numbers(Self::NAME, inputs)?;
         let [c, _, _] = image(Self::NAME, &x)?;
-        require(self.groups > 0 && c % self.groups == 0, || {
+        sizes(Self::NAME, "groups", &[self.groups], 1)?;
+        require(c % self.groups == 0, || {
             format!("{} groups do not divide the {c} channels of `group_norm`", self.groups)
         })?;
         parameter(Self::NAME, "gamma", &gamma, &[c])?;

@@ -1,4 +1,5 @@
-//! `hardswish`: `x · min(max(x + 3, 0), 6) / 6`, with PyTorch's gradient at the joints: 0 at −3, 1 at 3. Howard et al. 2019.
+//! `hardswish`: `x · min(max(x + 3, 0), 6) / 6`, with PyTorch's gradient at the joints: 0 at −3, 1 at 3. Howard et al.
+//! 2019.
 
 use super::operation::{Mismatch, Operation, numbers};
 use super::sound::unary;

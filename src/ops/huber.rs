@@ -1,8 +1,8 @@
 //! `huber`: squared error near the target, absolute error far from it.
 //!
-//! With `e = x − y`, `L` is the mean of `e² / 2` where `|e| ≤ δ` and of `δ · (|e| − δ / 2)` elsewhere, over the elements of
-//! the rows whose label is present; see [`presence`](super::presence). Its gradient is `e` clipped to `[−δ, δ]`. Agrees with
-//! `torch.nn.functional.huber_loss`.
+//! With `e = x − y`, `L` is the mean of `e² / 2` where `|e| ≤ δ` and of `δ · (|e| − δ / 2)` elsewhere, over the
+//! elements of the rows whose label is present; see [`presence`](super::presence). Its gradient is `e` clipped to
+//! `[−δ, δ]`. Agrees with `torch.nn.functional.huber_loss`.
 
 use super::operation::{Mismatch, Operation, attribute};
 use super::presence::{over_present, regression};

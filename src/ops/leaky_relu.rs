@@ -1,6 +1,6 @@
 //! `leaky_relu`: `x` above 0 and `slope · x` elsewhere, with the gradient `slope` at 0.
 
-use super::operation::{attribute, Mismatch, Operation, numbers};
+use super::operation::{Mismatch, Operation, attribute, numbers};
 use super::sound::unary;
 use super::value::{Tape, Value, take};
 use crate::base::Type;

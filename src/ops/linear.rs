@@ -1,7 +1,8 @@
 //! `linear`: a matrix product and a bias, over the last axis.
 //!
-//! `y[.., o] = Σ_i x[.., i] · w[o, i] + b[o]`, with `x` of `[batch, in]` or `[batch, tokens, in]`, `w` of `[out, in]` as PyTorch
-//! stores it, and `b` of `[out]`. The gradient is the matrix calculus of the same formula, by dfdx's `matmul`.
+//! `y[.., o] = Σ_i x[.., i] · w[o, i] + b[o]`, with `x` of `[batch, in]` or `[batch, tokens, in]`, `w` of `[out, in]`
+//! as PyTorch stores it, and `b` of `[out]`. The gradient is the matrix calculus of the same formula, by dfdx's
+//! `matmul`.
 
 use super::operation::{Mismatch, Operation, count, number, parameter, require};
 use super::value::{Tape, Value, take};
@@ -20,13 +21,18 @@ impl Operation for Linear {
 
     fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
         let wanted = 2 + usize::from(self.bias);
-        require(inputs.len() == wanted, || format!("`linear` takes {}, and got {}", count(wanted, "input"), inputs.len()))?;
+        require(inputs.len() == wanted, || {
+            format!("`linear` takes {}, and got {}", count(wanted, "input"), inputs.len())
+        })?;
         let (x, w) = (&inputs[0], &inputs[1]);
         number(Self::NAME, x)?;
         let mut inner = x.inner();
         if !x.is_batched() || inner.len() > 2 || inner.is_empty() {
-            return Err(Mismatch::new(format!("`linear` takes a vector or a sequence of vectors, and got {}", x.example()))
-                .help("put `global_avg_pool` or `flatten` before it"));
+            return Err(Mismatch::new(format!(
+                "`linear` takes a vector or a sequence of vectors, and got {}",
+                x.example()
+            ))
+            .help("put `global_avg_pool` or `flatten` before it"));
         }
         let [out, width] = w.inner()[..] else {
             return Err(Mismatch::new(format!("the weight of `linear` is a matrix, not {w}")));

@@ -1,7 +1,7 @@
 //! `masked_mean`: the mean of the vectors of a sequence that are not padding.
 //!
-//! `y[n] = Σ_s m[n, s] · x[n, s] / Σ_s m[n, s]`, with `x` of `[batch, s, e]` and the mask `m` of `[batch, s]`, 1 or 0. A sequence of
-//! padding alone gives zeros. The mask is data: it has no gradient.
+//! `y[n] = Σ_s m[n, s] · x[n, s] / Σ_s m[n, s]`, with `x` of `[batch, s, e]` and the mask `m` of `[batch, s]`, 1 or 0.
+//! A sequence of padding alone gives zeros. The mask is data: it has no gradient.
 
 use super::operation::{Mismatch, Operation, batched, numbers, same};
 use super::value::{T3, Tape, Value, take};

@@ -1,7 +1,7 @@
 //! `max_pool2d`: the largest number of each window.
 //!
-//! `x` of `[batch, C, H, W]`; padding never wins. The gradient goes to the number that won, the first in row-major order of
-//! the window when several are equal, as in PyTorch; a NaN wins over every number.
+//! `x` of `[batch, C, H, W]`; padding never wins. The gradient goes to the number that won, the first in row-major
+//! order of the window when several are equal, as in PyTorch; a NaN wins over every number.
 
 use super::operation::{Mismatch, Operation, image, numbers};
 use super::sound::pick;

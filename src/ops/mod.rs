@@ -1,11 +1,14 @@
 //! What a node of the graph can do.
 //!
-//! Every op is *defined* once, as an expression on rank-typed dfdx tensors that is generic over the tape: on `NoneTape` it
-//! computes values (frozen parts, serving), on `OwnedTape` it also records its gradient. A definition is short and obviously
-//! right; kernels, where they exist, mean the same. Beside the definition stand the op's signature (the type of its result,
-//! or why its inputs do not fit) and its cost.
+//! Every op is *defined* once, as an expression on rank-typed dfdx tensors that is generic over the tape: on `NoneTape`
+//! it computes values (frozen parts, serving), on `OwnedTape` it also records its gradient. A definition is short and
+//! obviously right; kernels, where they exist, mean the same. Beside the definition stand the op's signature (the type
+//! of its result, or why its inputs do not fit) and its cost.
 //!
-//! An op is one file and one line in the list at the end of this file.
+//! An op is one file and one line in the list at the end of this file. Beside the ops stand [`value`], what definitions
+//! compute with; [`operation`], what an op says about itself; [`sound`], the few tape ops that dfdx lacks or gets
+//! wrong; [`window`] and [`presence`], what convolutions and pools, and what losses, have in common; and [`pullback`],
+//! an op with its gradient for one cotangent.
 
 pub mod operation;
 pub mod presence;
@@ -55,10 +58,12 @@ macro_rules! ops {
 
             /// Computes the op by its definition, recording its gradient when the tape is an `OwnedTape`.
             ///
-            /// `output` is the type that [`Op::signature`] gave. A batch of no examples gives zeros and records nothing,
-            /// since dfdx's own ops may panic on empty tensors. The result is contiguous and has an identity of its own.
+            /// `output` is the type that [`Op::signature`] gave. Where a batch of no examples comes in or goes out, the
+            /// result is zeros and nothing is recorded, since dfdx's own ops may panic on empty tensors. The result is
+            /// contiguous and has an identity of its own.
             pub fn define<T: Tape>(&self, inputs: Vec<Value<T>>, output: &Type, batch: usize) -> Value<T> {
-                if batch == 0 {
+                let empty = output.is_batched() || inputs.iter().any(|x| x.dims().contains(&0));
+                if batch == 0 && empty {
                     return Value::zeros(&output.at(0));
                 }
                 let value = match self { $(Op::$op(op) => op.define(inputs),)* };

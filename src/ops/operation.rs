@@ -32,9 +32,10 @@ pub trait Operation: Clone + PartialEq {
     /// The type of the result for these input types. Called before anything runs, with the batch still symbolic.
     fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch>;
 
-    /// The meaning of the op. Inputs have the number and types that [`Operation::signature`] accepted, at least one example,
-    /// contiguous storage, distinct identities and empty tapes. The result has an identity of its own: dfdx's reshapes and
-    /// permutations share theirs with their operand, so an op that only moves numbers uses `sound::index_select`.
+    /// The meaning of the op. Inputs have the number and types that [`Operation::signature`] accepted, at least one
+    /// example, contiguous storage, distinct identities and empty tapes. The result has an identity of its own: dfdx's
+    /// reshapes and permutations share theirs with their operand, so an op that only moves numbers uses
+    /// `sound::index_select`.
     fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T>;
 
     /// Floating-point operations for a batch of one; by default one per element of the result.
@@ -108,7 +109,7 @@ pub fn require(condition: bool, message: impl FnOnce() -> String) -> Result<(), 
 
 /// Fails unless the attribute is finite and `condition` holds of it: `must` says so in words.
 pub fn attribute(name: &str, attribute: &str, value: f64, must: &str, condition: bool) -> Result<(), Mismatch> {
-    require(value.is_finite() && condition, || format!("`{attribute}` of `{name}` is {must}, not {value}"))
+    require(value.is_finite() && condition, || format!("the {attribute} of `{name}` must be {must}, and got {value}"))
 }
 
 /// `1 input`, `2 inputs`.
@@ -116,11 +117,30 @@ pub fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
-/// What holds of every input of every op: at most four axes, sizes of at least one, and the batch only in front.
+/// No size among the attributes is larger than this, so that arithmetic on sizes does not overflow.
+const LARGEST_SIZE: usize = 1 << 20;
+
+/// No value has more numbers for one example than this, 8 GiB of them.
+const MOST_ELEMENTS: usize = 1 << 31;
+
+/// Fails unless each of the sizes that an attribute gives is from `least` to about a million.
+pub fn sizes(name: &str, attribute: &str, values: &[usize], least: usize) -> Result<(), Mismatch> {
+    require(values.iter().all(|size| (least..=LARGEST_SIZE).contains(size)), || {
+        let given = values.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+        format!("the {attribute} of `{name}` must be from {least} to {LARGEST_SIZE}, and got {given}")
+    })
+}
+
+/// What holds of every value of every op: at most four axes, the batch only in front, sizes of at least one, and a
+/// number of elements that fits a machine.
 pub fn well_formed(name: &str, types: &[Type]) -> Result<(), Mismatch> {
     types.iter().try_for_each(|t| {
         require(t.rank() <= 4, || format!("`{name}` would have the value {t}; values have at most 4 axes"))?;
         require(!t.dims.contains(&Dim::Size(0)), || format!("`{name}` would have the empty value {t}"))?;
+        let elements = t.inner().iter().try_fold(1usize, |n, &size| n.checked_mul(size));
+        require(elements.is_some_and(|n| n <= MOST_ELEMENTS), || {
+            format!("`{name}` would have the value {t}, which no memory holds")
+        })?;
         require(!t.dims.iter().skip(1).any(|d| *d == Dim::Batch), || {
             format!("the batch is the first axis only, and `{name}` would have {t}")
         })

@@ -39,7 +39,8 @@ impl Operation for Permute {
         let index = self.order.iter().fold(vec![0], |places: Vec<usize>, &axis| {
             places.iter().flat_map(|place| (0..inner[axis]).map(move |i| place + i * stride(axis))).collect()
         });
-        let permuted: Vec<usize> = dims[..1].iter().copied().chain(self.order.iter().map(|&axis| inner[axis])).collect();
+        let permuted: Vec<usize> =
+            dims[..1].iter().copied().chain(self.order.iter().map(|&axis| inner[axis])).collect();
         Value::shaped(index_select(x.reshape_like(&(batch, n, 1)), index, 0.0), &permuted)
     }
 

@@ -1,9 +1,9 @@
 //! What losses share: they count only what has a label.
 //!
-//! A loss takes a prediction, a target, and a presence of `[batch]` that is 0 where an example has no label. Rows without a
-//! label are taken out before anything is computed, so whatever stands in them, NaN included, has no effect; the mean is
-//! over what is left. When nothing is left the loss is 0 and has no gradient. Targets and presence are data: no gradient
-//! flows to them.
+//! A loss takes a prediction, a target, and a presence of `[batch]` that is 0 where an example has no label. Rows
+//! without a label are taken out before anything is computed, so whatever stands in them, NaN included, has no effect;
+//! the mean is over what is left. When nothing is left the loss is 0 and has no gradient. Targets and presence are
+//! data: no gradient flows to them.
 
 use super::operation::{Mismatch, arity, number, require, same};
 use super::sound::{index_select, pick};
@@ -25,9 +25,10 @@ pub fn regression(name: &str, inputs: &[Type]) -> Result<Type, Mismatch> {
             target.example()
         )
     })
-    .map_err(|m| match target.dtype {
-        DType::I64 => m.help("a class has the loss `cross_entropy`"),
-        DType::F32 => m.help(format!("let the head end in `linear({})`", target.elements(1))),
+    .map_err(|m| match (target.dtype, &target.inner()[..], prediction.rank()) {
+        (DType::I64, ..) => m.help("a class has the loss `cross_entropy`"),
+        (DType::F32, [width], 2) => m.help(format!("let the head end in `linear({width})`")),
+        _ => m,
     })?;
     check_presence(name, &presence)
 }
@@ -89,8 +90,8 @@ pub fn over_present<T: Tape>(inputs: Vec<Value<T>>, loss: impl FnOnce(T2<T>, T2)
     present(inputs).map_or_else(nothing, |(prediction, target)| loss(prediction, target).into())
 }
 
-/// Scores of `[elements, classes]` and the class of each element, for the elements that count: in a present row, with an
-/// index that is neither negative, nor `ignore`, nor beyond the classes.
+/// Scores of `[elements, classes]` and the class of each element, for the elements that count: in a present row, with
+/// an index that is neither negative, nor `ignore`, nor beyond the classes.
 pub fn classified<T: Tape>(inputs: Vec<Value<T>>, ignore: Option<i64>) -> Option<(T2<T>, Vec<usize>)> {
     let [prediction, target, presence] = take(inputs);
     let scores = match prediction {

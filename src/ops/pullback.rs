@@ -1,7 +1,8 @@
 //! The value of one op and its vector–Jacobian product, by the op's definition on dfdx's tape.
 //!
-//! In come inputs and the gradient of some scalar with respect to the op's result; out go the result and the gradient of that
-//! scalar with respect to each input. An engine without a kernel for an op computes it so; tests ask it what is right.
+//! In come inputs and the gradient of some scalar with respect to the op's result; out go the result and the gradient
+//! of that scalar with respect to each input. An engine without a kernel for an op computes it so; tests ask it what is
+//! right.
 
 use super::Op;
 use super::value::{Recording, T0, Value};

@@ -1,8 +1,8 @@
 //! `silog`: the scale-invariant error of depths, in logarithms.
 //!
-//! With `d = ln x − ln y`, `L = mean(d²) − λ · mean(d)²` over the elements of present rows whose target is above 0; with `λ = 1` a
-//! prediction may be off by any factor at no cost. Predictions below 10⁻⁶ count as 10⁻⁶, with no gradient. See
-//! [`presence`](super::presence). Eigen, Puhrsch and Fergus 2014.
+//! With `d = ln x − ln y`, `L = mean(d²) − λ · mean(d)²` over the elements of present rows whose target is above 0;
+//! with `λ = 1` a prediction may be off by any factor at no cost. Predictions below 10⁻⁶ count as 10⁻⁶, with no
+//! gradient. See [`presence`](super::presence). Eigen, Puhrsch and Fergus 2014.
 
 use super::operation::{Mismatch, Operation, attribute};
 use super::presence::{nothing, present, regression};

@@ -1,6 +1,7 @@
 //! `slice`: the entries from `start` up to, but not including, `end` of one axis.
 //!
-//! `axis` counts the batch as 0, and is at least 1. The gradient goes back to its place and adds up where slices overlap.
+//! `axis` counts the batch as 0, and is at least 1. The gradient goes back to its place and adds up where slices
+//! overlap.
 
 use super::operation::{Mismatch, Operation, numbers, require};
 use super::softmax::axis_of;

@@ -1,7 +1,7 @@
 //! `smooth_l1`: absolute error, rounded near the target.
 //!
-//! With `e = x − y`, `L` is the mean of `e² / (2 β)` where `|e| < β` and of `|e| − β / 2` elsewhere, over the elements of the
-//! rows whose label is present: `huber` divided by its `δ`. See [`presence`](super::presence). Agrees with
+//! With `e = x − y`, `L` is the mean of `e² / (2 β)` where `|e| < β` and of `|e| − β / 2` elsewhere, over the elements
+//! of the rows whose label is present: `huber` divided by its `δ`. See [`presence`](super::presence). Agrees with
 //! `torch.nn.functional.smooth_l1_loss`.
 
 use super::operation::{Mismatch, Operation, attribute};

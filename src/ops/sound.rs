@@ -1,9 +1,10 @@
 //! Sound forms of what dfdx lacks or gets wrong, as ops on its tape: definitions use these and the rest of dfdx.
 //!
-//! dfdx 0.13 assigns where it must accumulate in the gradient of `slice`, has a wrong constant in that of `accurate_gelu`,
-//! gives every tie of a maximum the full gradient, hides NaN in `relu`, `clamp` and `max`, and mis-orders the gradient of a
-//! `softmax` over a strided view. The raw calls are therefore disallowed in `clippy.toml`, and this is the only file that may
-//! make them. What is here takes any layout, and gives contiguous tensors with identities of their own.
+//! dfdx 0.13 assigns where it must accumulate in the gradient of `slice`, has a wrong constant in that of
+//! `accurate_gelu`, gives every tie of a maximum the full gradient, hides NaN in `relu` and `max`, and mis-orders the
+//! gradient of a `softmax` over a strided view. The raw calls are therefore disallowed in `clippy.toml`, and this is
+//! the only file that may make them. What is here takes any layout, and gives contiguous tensors with identities of
+//! their own.
 
 #![allow(clippy::disallowed_methods)]
 
@@ -39,18 +40,19 @@ pub fn copy<S: Shape, T: Tape>(x: Tensor<S, f32, Cpu, T>) -> Tensor<S, f32, Cpu,
     unary(x, |x| x, |_| 1.0)
 }
 
-/// `y[o, j, i] = x[o, index[j], i]`, and `fill` where the index is [`NOWHERE`]. Its gradient adds up: a number that is read
-/// twice receives both gradients.
+/// `y[o, j, i] = x[o, index[j], i]`, and `fill` where the index is [`NOWHERE`]. Its gradient adds up: a number that is
+/// read twice receives both gradients.
 pub fn index_select<T: Tape>(x: T3<T>, index: Vec<usize>, fill: f32) -> T3<T> {
     let (x, mut tape) = x.contiguous().split_tape();
     let &(outer, n, inner) = x.shape();
     let numbers = x.as_vec();
     let mut picked = Vec::with_capacity(outer * index.len() * inner);
-    for block in 0..outer {
+    for block in numbers.chunks((n * inner).max(1)) {
         for &j in &index {
             match j {
                 NOWHERE => picked.resize(picked.len() + inner, fill),
-                j => picked.extend_from_slice(&numbers[(block * n + j) * inner..][..inner]),
+                j if inner == 1 => picked.push(block[j]),
+                j => picked.extend_from_slice(&block[j * inner..][..inner]),
             }
         }
     }
@@ -59,10 +61,12 @@ pub fn index_select<T: Tape>(x: T3<T>, index: Vec<usize>, fill: f32) -> T3<T> {
     tape.add_backward_op(move |gradients| {
         let dy = std::mem::take(&mut **gradients.get_or_alloc_mut(&gy)?);
         let dx = gradients.get_or_alloc_mut(&gx)?;
-        let rows = (0..outer).flat_map(|block| index.iter().map(move |&j| (block, j)));
-        for ((block, j), dy) in rows.zip(dy.chunks(inner.max(1))).filter(|((_, j), _)| *j != NOWHERE) {
-            for (dx, dy) in dx[(block * n + j) * inner..][..inner].iter_mut().zip(dy) {
-                *dx += dy;
+        let blocks = dx.chunks_mut((n * inner).max(1)).zip(dy.chunks((index.len() * inner).max(1)));
+        for (dx, dy) in blocks {
+            for (k, &j) in index.iter().enumerate().filter(|(_, j)| **j != NOWHERE) {
+                for i in 0..inner {
+                    dx[j * inner + i] += dy[k * inner + i];
+                }
             }
         }
         **gradients.get_or_alloc_mut(&gy)? = dy;

@@ -1,7 +1,7 @@
 //! `uncertainty`: losses weighted by learned uncertainties.
 //!
-//! `L = Σ_i w_i · (½ e^(−s_i) · L_i + ½ s_i)` with a learned `s_i = ln σ_i²` per task, as in Kendall, Gal and Cipolla 2018, and
-//! the constant `w_i` of the spec.
+//! `L = Σ_i w_i · (½ e^(−s_i) · L_i + ½ s_i)` with a learned `s_i = ln σ_i²` per task, as in Kendall, Gal and Cipolla
+//! 2018, and the constant `w_i` of the spec.
 
 use super::operation::{Mismatch, Operation, count, number, parameter};
 use super::sound::pick;
@@ -22,7 +22,10 @@ impl Operation for Uncertainty {
 
     fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
         let Some((s, losses)) = inputs.split_last() else {
-            return Err(Mismatch::new(format!("`uncertainty` takes losses and their log-variances, and got {}", count(0, "input"))));
+            return Err(Mismatch::new(format!(
+                "`uncertainty` takes losses and their log-variances, and got {}",
+                count(0, "input")
+            )));
         };
         let output = scalars(Self::NAME, &self.weights, losses)?;
         number(Self::NAME, s)?;

@@ -1,10 +1,10 @@
 //! `upsample`: an image resized to a given height and width, larger or smaller.
 //!
-//! `x` of `[batch, C, H, W]`. `nearest` repeats pixel `⌊i · H / h⌋`; `bilinear` mixes the two nearest pixels of each axis, with
-//! pixels as areas (source place `(i + ½) · H / h − ½`, not below 0); `bilinear_aligned` maps corner centres onto corner
-//! centres (`i · (H − 1) / (h − 1)`). They agree with `torch.nn.functional.interpolate`.
+//! `x` of `[batch, C, H, W]`. `nearest` repeats pixel `⌊i · H / h⌋`; `bilinear` mixes the two nearest pixels of each
+//! axis, with pixels as areas (source place `(i + ½) · H / h − ½`, not below 0); `bilinear_aligned` maps corner centres
+//! onto corner centres (`i · (H − 1) / (h − 1)`). They agree with `torch.nn.functional.interpolate`.
 
-use super::operation::{Mismatch, Operation, image, numbers, require};
+use super::operation::{Mismatch, Operation, image, numbers, sizes};
 use super::sound::linear_map;
 use super::value::{Tape, Value, take};
 use crate::base::Type;
@@ -49,7 +49,7 @@ impl Operation for Upsample {
     fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
         let [x] = numbers(Self::NAME, inputs)?;
         let [c, _, _] = image(Self::NAME, &x)?;
-        require(!self.size.contains(&0), || format!("the size of `upsample` is at least 1, not {:?}", self.size))?;
+        sizes(Self::NAME, "size", &self.size, 1)?;
         Ok(x.with_inner(&[c, self.size[0], self.size[1]]))
     }
 
@@ -62,7 +62,8 @@ impl Operation for Upsample {
         let mut taps = Vec::with_capacity(oh * ow);
         for rows in (0..oh).map(|i| self.sources(i, h, oh)) {
             for columns in &columns {
-                let pixels = rows.iter().flat_map(|&(y, a)| columns.iter().map(move |&(x, b)| (y * w + x, (a * b) as f32)));
+                let pixels =
+                    rows.iter().flat_map(|&(y, a)| columns.iter().map(move |&(x, b)| (y * w + x, (a * b) as f32)));
                 taps.push(pixels.collect());
             }
         }

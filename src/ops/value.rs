@@ -1,7 +1,7 @@
 //! Values that definitions compute with: dfdx tensors whose rank is in the type, generic over the tape.
 //!
-//! All dimensions are run-time sizes, so one definition serves every shape, and `T` says whether a gradient is recorded:
-//! `NoneTape` or `OwnedTape`. Nothing here, or in the definitions, is `unsafe`.
+//! All dimensions are run-time sizes, so one definition serves every shape, and `T` says whether a gradient is
+//! recorded: `NoneTape` or `OwnedTape`. Nothing here, or in the definitions, is `unsafe`.
 
 use dfdx::prelude::{Cpu, HasShape, NoneTape, OwnedTape, PutTape, ReshapeTo, Shape, SplitTape, Tensor, TensorFromVec};
 use std::sync::Arc;
@@ -60,7 +60,10 @@ macro_rules! ranks {
                 pub fn $method(self) -> $tensor<T> {
                     match self {
                         Value::$variant(t) => t,
-                        other => panic!("bug: a definition got shape {:?} where its signature promised {}", other.dims(), stringify!($variant)),
+                        other => {
+                            let promised = stringify!($variant);
+                            panic!("bug: a definition got shape {:?} where its signature promised {promised}", other.dims())
+                        }
                     }
                 }
             )*
@@ -133,8 +136,8 @@ impl<T: Tape> Value<T> {
         }
     }
 
-    /// All numbers in one axis. Like every reshaping of a contiguous tensor in dfdx, this is the same tensor under another
-    /// shape: it keeps its identity, and gradients flow to it.
+    /// All numbers in one axis. Like every reshaping of a contiguous tensor in dfdx, this is the same tensor under
+    /// another shape: it keeps its identity, and gradients flow to it.
     pub fn flat(self) -> T1<T> {
         let n = self.dims().iter().product();
         reshape(self, &(n,))

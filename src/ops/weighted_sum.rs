@@ -31,7 +31,11 @@ impl Operation for WeightedSum {
 /// The signature of a sum of scalars, each with a finite weight.
 pub fn scalars(name: &str, weights: &[f64], losses: &[Type]) -> Result<Type, Mismatch> {
     require(!losses.is_empty() && losses.len() == weights.len(), || {
-        format!("`{name}` takes one loss per weight, at least one, and got {} for {} weights", losses.len(), weights.len())
+        format!(
+            "`{name}` takes one loss per weight, at least one, and got {} for {} weights",
+            losses.len(),
+            weights.len()
+        )
     })?;
     require(weights.iter().all(|w| w.is_finite()), || format!("the weights of `{name}` are finite, not {weights:?}"))?;
     for loss in losses {

@@ -2,7 +2,7 @@
 //!
 //! A window of `kernel` samples, `dilation` apart, starts every `stride` pixels over the image with its padding around.
 
-use super::operation::{Mismatch, require};
+use super::operation::{Mismatch, require, sizes};
 use super::sound::NOWHERE;
 
 /// The attributes of a sliding window, each as `[vertical, horizontal]`; padding as top, bottom, left, right.
@@ -35,8 +35,9 @@ impl Window {
     pub fn check(&self, name: &str, size: [usize; 2]) -> Result<(), Mismatch> {
         let steps = [("kernel", self.kernel), ("stride", self.stride), ("dilation", self.dilation)];
         for (attribute, value) in steps {
-            require(!value.contains(&0), || format!("the {attribute} of `{name}` is at least 1, not {value:?}"))?;
+            sizes(name, attribute, &value, 1)?;
         }
+        sizes(name, "padding", &self.padding, 0)?;
         let (extent, [h, w]) = (self.extent(), self.padded(size));
         require(extent[0] <= h && extent[1] <= w, || {
             format!(
@@ -51,7 +52,10 @@ impl Window {
     pub fn check_overlap(&self, name: &str) -> Result<(), Mismatch> {
         let [top, bottom, left, right] = self.padding;
         require(top.max(bottom) < self.kernel[0] && left.max(right) < self.kernel[1], || {
-            format!("the padding of `{name}` is smaller than its kernel {:?}, not {:?}", self.kernel, self.padding)
+            format!(
+                "the padding of `{name}` must be smaller than its kernel {:?}, and got {:?}",
+                self.kernel, self.padding
+            )
         })
     }
 

@@ -41,6 +41,8 @@ pub struct Cell<'a> {
     pub graph: &'a mut Builder,
     pub host: &'a mut dyn Host,
     pub args: &'a Args,
+    /// The kind of the layer.
+    pub kind: String,
     /// The path of the layer; its parameters are `path.weight`, `path.bias`, ….
     pub path: String,
     pub policy: Policy,
@@ -70,13 +72,13 @@ impl Cell<'_> {
     /// A weight of this layer, trained unless frozen.
     pub fn weight(&mut self, name: &str, dims: &[usize], init: Init) -> ValueId {
         let role = if self.policy.frozen { Role::Frozen } else { Role::Trained };
-        self.graph.parameter(&self.name(name), dims, init, role)
+        self.graph.parameter(&self.name(name), dims, init, role, &self.kind)
     }
 
     /// A running statistic of this layer.
     pub fn statistic(&mut self, name: &str, dims: &[usize], init: Init) -> ValueId {
         let role = if self.policy.frozen { Role::FrozenStatistic } else { Role::Statistic };
-        self.graph.parameter(&self.name(name), dims, init, role)
+        self.graph.parameter(&self.name(name), dims, init, role, &self.kind)
     }
 
     /// The path of a parameter of this layer.
@@ -96,7 +98,15 @@ impl Cell<'_> {
     pub fn within<R>(&mut self, name: &str, kind: &str, build: impl FnOnce(&mut Cell<'_>) -> R) -> R {
         let path = self.name(name);
         let policy = self.host.policy(&path, kind);
-        build(&mut Cell { graph: self.graph, host: self.host, args: self.args, path, policy, before_norm: false })
+        build(&mut Cell {
+            graph: self.graph,
+            host: self.host,
+            args: self.args,
+            kind: kind.into(),
+            path,
+            policy,
+            before_norm: false,
+        })
     }
 }
 

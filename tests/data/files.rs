@@ -1,5 +1,6 @@
 //! Writers of small data files, byte by byte, so that readers are tested against the formats and not against themselves.
 
+use image::ImageFormat;
 use std::io::{Cursor, Write};
 
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -44,13 +45,17 @@ pub fn npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
 
 /// A png of 8-bit samples: 1, 3 or 4 channels, interleaved.
 pub fn png(width: u32, height: u32, channels: usize, samples: &[u8]) -> Vec<u8> {
+    image(ImageFormat::Png, width, height, channels, samples)
+}
+
+/// The same in any format.
+pub fn image(format: ImageFormat, width: u32, height: u32, channels: usize, samples: &[u8]) -> Vec<u8> {
     let colour = match channels {
         1 => image::ColorType::L8,
         3 => image::ColorType::Rgb8,
         _ => image::ColorType::Rgba8,
     };
     let mut bytes = Cursor::new(vec![]);
-    image::write_buffer_with_format(&mut bytes, samples, width, height, colour, image::ImageFormat::Png)
-        .expect("memory");
+    image::write_buffer_with_format(&mut bytes, samples, width, height, colour, format).expect("memory");
     bytes.into_inner()
 }

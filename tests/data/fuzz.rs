@@ -1,7 +1,8 @@
 //! Damaged files: whatever is cut off or changed, readers answer with values or diagnostics, and never panic.
 
-use super::files::{gzip, idx, npy, npz, png};
+use super::files::{gzip, idx, image, npy, npz, png};
 use super::{folder, spec};
+use image::ImageFormat;
 use mtlc::data::{Dataset, Split};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -100,8 +101,15 @@ fn idx_pair() {
 }
 
 #[test]
-fn png_image() {
-    let pixels: Vec<u8> = (0..48).map(|i| i * 5).collect();
+fn images() {
+    let pixels: Vec<u8> = (0..192).collect();
     let text = r#"folder("s", split: [1.0]) { in x: f32[3, 2, 2] = images -> rgb -> resize(2); y: class[1] = labels }"#;
-    survive("s/a/1.png", &png(4, 4, 3, &pixels), text, &[("s/a/2.png", &png(1, 1, 1, &[0]))]);
+    for (name, format) in [
+        ("s/a/1.png", ImageFormat::Png),
+        ("s/a/1.jpg", ImageFormat::Jpeg),
+        ("s/a/1.bmp", ImageFormat::Bmp),
+        ("s/a/1.ppm", ImageFormat::Pnm),
+    ] {
+        survive(name, &image(format, 8, 8, 3, &pixels), text, &[("s/a/2.png", &png(1, 1, 1, &[0]))]);
+    }
 }

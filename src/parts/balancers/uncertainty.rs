@@ -28,7 +28,7 @@ impl Balancer for Uncertainty {
 
     fn combine(&self, graph: &mut Builder, terms: &[Term], _: &Args) -> Result<ValueId, Mismatch> {
         let mut inputs: Vec<ValueId> = terms.iter().map(|t| t.loss).collect();
-        inputs.push(graph.parameter("balance.log_variance", &[terms.len()], Init::Zeros, Role::Trained));
+        inputs.push(graph.parameter("balance.log_variance", &[terms.len()], Init::Zeros, Role::Trained, "balancer"));
         let weights = terms.iter().map(|t| t.weight).collect();
         graph.op(ops::uncertainty::Uncertainty { weights }, &inputs, "objective")
     }

@@ -73,7 +73,7 @@ impl Layer for Depthwise {
 
 fn convolve(cell: &mut Cell<'_>, x: ValueId, out: usize, groups: usize) -> Result<ValueId, Fault> {
     let [channels, height, width] = feature_map("conv", &cell.ty(x))?;
-    if channels % groups != 0 || out % groups != 0 {
+    if !channels.is_multiple_of(groups) || !out.is_multiple_of(groups) {
         let message =
             format!("{groups} groups do not divide both {channels} input and {out} output channels");
         return Err(Mismatch::new(message).help("both numbers of channels are multiples of `groups`").into());

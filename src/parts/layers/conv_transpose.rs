@@ -48,7 +48,7 @@ impl Layer for ConvTranspose {
     fn build(&self, cell: &mut Cell<'_>, x: ValueId) -> Result<ValueId, Fault> {
         let [channels, ..] = feature_map("conv_transpose", &cell.ty(x))?;
         let (out, groups) = (cell.args.size("out"), cell.args.size("groups"));
-        if channels % groups != 0 || out % groups != 0 {
+        if !channels.is_multiple_of(groups) || !out.is_multiple_of(groups) {
             let message = format!("{groups} groups do not divide {channels} input and {out} output channels");
             return Err(Mismatch::new(message).into());
         }

@@ -1,0 +1,77 @@
+//! `mtlc eval`: losses and metrics of a run, on every split or one.
+
+use super::console::Console;
+use super::project::{Specs, in_spec};
+use super::run::results;
+use crate::base::{Diagnostic, Result as Checked};
+use crate::engine::Engine;
+use crate::engine::weights::TensorFile;
+use crate::model::{Failure, Spec};
+use crate::plan::Graphs;
+use crate::train::{self, Evaluation, Run, Sources};
+use serde_json::json;
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    specs: Specs,
+    /// The number of the run [default: the newest]
+    #[arg(long, value_name = "NUMBER")]
+    run: Option<u64>,
+    /// Only this split: `train`, `validation` or `test`
+    #[arg(long)]
+    split: Option<String>,
+    /// The engine to compute with
+    #[arg(long)]
+    engine: Option<String>,
+    /// Where runs are [default: runs]
+    #[arg(long, value_name = "DIR")]
+    runs: Option<PathBuf>,
+    /// Print results as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Args {
+    pub fn run(&self, console: &Console) -> Result<(), Failure> {
+        let found = self.specs.find()?;
+        let engine = found.engine(self.engine.as_deref())?;
+        let runs = found.runs(self.runs.as_deref());
+        let mut all = vec![];
+        for file in &found.files {
+            let spec = found.read(file)?;
+            let run = Run::find(&runs, &spec.model.name, self.run, "weights.safetensors")?;
+            let finals = self.evaluate(&spec, engine, &run).map_err(in_spec(&spec))?;
+            if console.json {
+                let results: indexmap::IndexMap<String, Evaluation> = finals.into_iter().collect();
+                all.push(
+                    json!({ "model": spec.model.name, "run": run.folder.display().to_string(), "results": results }),
+                );
+            } else {
+                console.result(format!("{}: run {}\n{}", spec.model.name, run.number, results(&finals)));
+            }
+        }
+        if console.json {
+            console.result_json(&json!({ "evaluations": all }));
+        }
+        Ok(())
+    }
+
+    fn evaluate(&self, spec: &Spec, engine: &dyn Engine, run: &Run) -> Checked<Vec<(String, Evaluation)>> {
+        let graphs = Graphs::of(&spec.model)?;
+        let mut weights = crate::engine::Weights::initial(&graphs.eval, 0);
+        weights.load(&TensorFile::read(&run.path("weights.safetensors"))?, "")?;
+        let sources = Sources::open_fitted(&spec.model, &run.read_record()?.preparation)?;
+        let mut finals = train::final_evaluations(&spec.model, engine, &weights, &sources)?;
+        if let Some(split) = &self.split {
+            let known: Vec<String> = finals.iter().map(|(name, _)| name.clone()).collect();
+            finals.retain(|(name, _)| name == split);
+            if finals.is_empty() {
+                let diagnostic = Diagnostic::error(format!("there are no rows in a split `{split}`"));
+                return Err(diagnostic.suggest(split, known.iter().map(String::as_str)).into());
+            }
+        }
+        Ok(finals)
+    }
+}

@@ -1,0 +1,138 @@
+//! `mtlc explain`: what a name of the language means, or what becomes of a spec at each stage.
+
+use super::console::{Console, table};
+use super::project::{Found, in_spec};
+use crate::base::Diagnostic;
+use crate::base::signature::{Default, Signature};
+use crate::graph::{self, Mode};
+use crate::lower::lower;
+use crate::model::{self, Failure, catalog, pages};
+use crate::passes;
+use crate::plan::{Graphs, Plan};
+use crate::syntax;
+use clap::ValueEnum;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// A name of the language (`conv`), a kind (`layers`), or a spec file
+    topic: Option<String>,
+    /// The stage of a spec to show
+    #[arg(long, value_enum, default_value_t = Stage::Graph)]
+    stage: Stage,
+    /// Show what each pass did to the graphs of a spec
+    #[arg(long)]
+    passes: bool,
+    /// Override a setting of the spec
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    set: Vec<String>,
+    /// Print names and arguments as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Stage {
+    Ast,
+    Model,
+    Graph,
+    Plan,
+}
+
+impl Args {
+    pub fn run(&self, console: &Console) -> Result<(), Failure> {
+        let Some(topic) = &self.topic else {
+            for (title, kind) in pages() {
+                let names: Vec<&str> = catalog(*kind).iter().map(|s| s.name).collect();
+                console.result(format!("{}\n  {}", slug(title), names.join(" ")));
+            }
+            return Ok(());
+        };
+        if Path::new(topic).extension().is_some_and(|e| e == "mtl") {
+            return self.spec(PathBuf::from(topic), console);
+        }
+        if let Some((_, kind)) = pages().iter().find(|(title, _)| slug(title) == *topic) {
+            let list = catalog(*kind);
+            if console.json {
+                console.result_json(&list.iter().map(|s| describe(s)).collect());
+            } else {
+                let rows: Vec<Vec<String>> =
+                    list.iter().map(|s| vec![format!("{:<18}{}", s.name, s.summary)]).collect();
+                console.result(table(&rows));
+            }
+            return Ok(());
+        }
+        let all: Vec<&Signature> = pages().iter().flat_map(|(_, kind)| catalog(*kind)).collect();
+        let meant: Vec<&&Signature> = all.iter().filter(|s| s.name == topic).collect();
+        if meant.is_empty() {
+            let titles: Vec<String> = pages().iter().map(|(title, _)| slug(title)).collect();
+            let known = all.iter().map(|s| s.name).chain(titles.iter().map(String::as_str));
+            let diagnostic = Diagnostic::error(format!("`{topic}` means nothing in a spec"));
+            let diagnostic = match crate::base::diagnostic::closest(topic, known) {
+                Some(best) => diagnostic.help(format!("did you mean `{best}`?")),
+                None => diagnostic.help("`mtlc explain` lists every name"),
+            };
+            return Err(diagnostic.into());
+        }
+        if console.json {
+            console.result_json(&meant.iter().map(|s| describe(s)).collect());
+        } else {
+            console.result(meant.iter().map(|s| page(s)).collect::<Vec<_>>().join("\n\n"));
+        }
+        Ok(())
+    }
+
+    fn spec(&self, file: PathBuf, console: &Console) -> Result<(), Failure> {
+        let specs = super::project::Specs { specs: vec![file.clone()], set: self.set.clone() };
+        let found: Found = specs.find()?;
+        let spec = found.read(&file)?;
+        if self.passes {
+            for mode in [Mode::Train, Mode::Eval] {
+                let graph = lower(&spec.model, mode, 0).map_err(in_spec(&spec))?;
+                for effect in passes::optimise(graph).1 {
+                    let (name, before, after) = (effect.pass.name, effect.before, effect.after);
+                    console.result(format!("{mode:?} {name} ({}): {before} values, then {after}", effect.pass.summary));
+                }
+            }
+            return Ok(());
+        }
+        let graphs = || Graphs::of(&spec.model).map_err(in_spec(&spec));
+        console.result(match self.stage {
+            Stage::Ast => syntax::print::print(&spec.file),
+            Stage::Model => model::print(&spec.model),
+            Stage::Graph => {
+                let graphs = graphs()?;
+                format!("{}\n{}", graph::print(&graphs.train), graph::print(&graphs.serve))
+            }
+            Stage::Plan => Plan::of(&spec.model, &graphs()?, &spec.digest()).to_yaml(),
+        });
+        Ok(())
+    }
+}
+
+/// `Data sources` as a word of the command line: `data-sources`.
+fn slug(title: &str) -> String {
+    title.to_lowercase().replace(' ', "-")
+}
+
+fn page(signature: &Signature) -> String {
+    let mut text = format!("{} ({})\n  {}", signature.name, signature.kind.noun(), signature.summary);
+    for param in signature.params {
+        let default = match param.default {
+            Default::Required => "required".to_string(),
+            Default::Absent => "optional".to_string(),
+            Default::Is(value) => format!("default {value}"),
+        };
+        text += &format!("\n\n  {} ({default})\n    {}\n    {}", param.name, param.doc, param.kind.describe());
+    }
+    text
+}
+
+fn describe(signature: &Signature) -> serde_json::Value {
+    let params = signature.params.iter().map(|p| {
+        let default = if let Default::Is(value) = p.default { Some(value) } else { None };
+        json!({ "name": p.name, "required": p.default == Default::Required, "default": default, "kind": p.kind.describe(), "doc": p.doc })
+    });
+    json!({ "name": signature.name, "kind": signature.kind.noun(), "summary": signature.summary, "arguments": params.collect::<Vec<_>>() })
+}

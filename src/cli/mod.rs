@@ -1,0 +1,99 @@
+//! The command line: one command a file. This is the only room that prints.
+//!
+//! Results go to stdout, progress and diagnostics to stderr. The exit status is 0 when all went well, 1 when the user's spec,
+//! data or files are wrong, and 2 for a wrong command line or a bug of ours.
+
+mod build;
+mod check;
+mod console;
+mod devices;
+mod eval;
+mod explain;
+mod fmt;
+mod new;
+mod predict;
+mod project;
+mod run;
+
+use clap::{Parser, Subcommand};
+use console::Console;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+/// Transfer learning and multi-task learning from one spec.
+#[derive(Parser)]
+#[command(name = "mtlc", version, about, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Declares the commands: one line each.
+macro_rules! commands {
+    ($($(#[$doc:meta])* $name:ident($module:ident)),* $(,)?) => {
+        #[derive(Subcommand)]
+        enum Command {
+            $($(#[$doc])* $name($module::Args),)*
+        }
+
+        impl Command {
+            fn run(&self, console: &Console) -> Result<(), crate::model::Failure> {
+                match self {
+                    $(Command::$name(args) => args.run(console),)*
+                }
+            }
+
+            fn json(&self) -> bool {
+                match self {
+                    $(Command::$name(args) => args.json,)*
+                }
+            }
+        }
+    };
+}
+
+commands! {
+    /// Make a project: a spec, its data and a project file
+    New(new),
+    /// Say everything that is wrong with a spec
+    Check(check),
+    /// Put specs into their one canonical layout
+    Fmt(fmt),
+    /// Check specs and write their plans
+    Build(build),
+    /// Train what the specs describe
+    Run(run),
+    /// Measure the newest run of a model
+    Eval(eval),
+    /// Answer for rows of a file
+    Predict(predict),
+    /// Show what a name means, or what becomes of a spec
+    Explain(explain),
+    /// List engines and devices
+    Devices(devices),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    let console = Console::new(cli.command.json());
+    std::panic::set_hook(Box::new(|_| {}));
+    match catch_unwind(AssertUnwindSafe(|| cli.command.run(&console))) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(failure)) => {
+            console.failure(&failure);
+            ExitCode::from(1)
+        }
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            console.bug(text.unwrap_or("a panic without a message"));
+            ExitCode::from(2)
+        }
+    }
+}

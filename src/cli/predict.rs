@@ -1,0 +1,121 @@
+//! `mtlc predict`: what heads answer for the rows of a file.
+
+use super::console::Console;
+use super::project::{Specs, in_spec};
+use crate::base::{Diagnostic, Result as Checked};
+use crate::data::Split;
+use crate::engine::weights::{TensorFile, write_atomically};
+use crate::engine::{Engine, Weights};
+use crate::model::{Failure, Spec};
+use crate::passes;
+use crate::plan::Graphs;
+use crate::train::{self, Row, Run, Sources};
+use clap::ValueEnum;
+use serde_json::Value;
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    specs: Specs,
+    /// Files to read in place of the spec's, in the same format; labels may be absent
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    input: Vec<PathBuf>,
+    /// Only these heads; nothing else is computed
+    #[arg(long, value_name = "HEAD", value_delimiter = ',')]
+    heads: Vec<String>,
+    /// How to write the answers
+    #[arg(long, value_enum, default_value_t = Format::Jsonl)]
+    format: Format,
+    /// Write to a file in place of stdout
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// The number of the run [default: the newest]
+    #[arg(long, value_name = "NUMBER")]
+    run: Option<u64>,
+    /// The engine to compute with
+    #[arg(long)]
+    engine: Option<String>,
+    /// Where runs are [default: runs]
+    #[arg(long, value_name = "DIR")]
+    runs: Option<PathBuf>,
+    /// Print diagnostics as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// One JSON object a row
+    Jsonl,
+    /// A table with a header
+    Csv,
+}
+
+impl Args {
+    pub fn run(&self, console: &Console) -> Result<(), Failure> {
+        let found = self.specs.find()?;
+        let spec = found.one()?;
+        let engine = found.engine(self.engine.as_deref())?;
+        let run = Run::find(&found.runs(self.runs.as_deref()), &spec.model.name, self.run, "weights.safetensors")?;
+        let rows = self.answers(&spec, engine, &run).map_err(in_spec(&spec))?;
+        let text = match self.format {
+            Format::Jsonl => jsonl(&rows),
+            Format::Csv => csv(&rows)?,
+        };
+        match &self.output {
+            Some(path) => write_atomically(path, text.as_bytes())?,
+            None => console.result(text.trim_end_matches('\n')),
+        }
+        Ok(())
+    }
+
+    fn answers(&self, spec: &Spec, engine: &dyn Engine, run: &Run) -> Checked<Vec<Row>> {
+        let model = &spec.model;
+        let all: Vec<&str> = model.heads().map(|h| h.name.as_str()).collect();
+        for head in &self.heads {
+            if !all.contains(&head.as_str()) {
+                let diagnostic = Diagnostic::error(format!("there is no head `{head}`"));
+                return Err(diagnostic.suggest(head, all.iter().copied()).into());
+            }
+        }
+        let graphs = Graphs::of(model)?;
+        let asked: Vec<&str> =
+            if self.heads.is_empty() { all } else { self.heads.iter().map(String::as_str).collect() };
+        let graph = passes::heads(&graphs.eval, &asked);
+        let mut weights = Weights::initial(&graphs.eval, 0);
+        weights.load(&TensorFile::read(&run.path("weights.safetensors"))?, "")?;
+        let files = (!self.input.is_empty()).then_some(&self.input[..]);
+        let sources = Sources::open_unlabelled(model, files, &run.read_record()?.preparation)?;
+        let mut rows = vec![];
+        train::predict(model, &graph, engine, &weights, &sources, Split::Test, |row| rows.push(row))?;
+        Ok(rows)
+    }
+}
+
+fn jsonl(rows: &[Row]) -> String {
+    rows.iter().map(|row| serde_json::to_string(row).expect("answers are plain data") + "\n").collect()
+}
+
+/// A column for every number or word of an answer; lists become JSON.
+fn csv(rows: &[Row]) -> Result<String, Failure> {
+    let wrong = |e: &dyn std::fmt::Display| Diagnostic::error(format!("cannot write the table: {e}"));
+    let mut writer = csv::Writer::from_writer(vec![]);
+    for (i, row) in rows.iter().enumerate() {
+        let cells: Vec<(String, String)> = row.iter().flat_map(|(head, value)| cells(head, value)).collect();
+        if i == 0 {
+            writer.write_record(cells.iter().map(|(name, _)| name)).map_err(|e| wrong(&e))?;
+        }
+        writer.write_record(cells.iter().map(|(_, cell)| cell)).map_err(|e| wrong(&e))?;
+    }
+    let bytes = writer.into_inner().map_err(|e| wrong(&e))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn cells(head: &str, value: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), String::from);
+    match value {
+        Value::Object(fields) => fields.iter().map(|(name, v)| (format!("{head}.{name}"), text(v))).collect(),
+        value => vec![(head.into(), text(value))],
+    }
+}

@@ -1,0 +1,3 @@
+//! What talks to hardware directly: the only room with `unsafe`.
+
+pub mod cuda;

@@ -1,0 +1,136 @@
+//! Losses and metrics over a split, without training.
+
+use super::sources::Sources;
+use crate::base::Result;
+use crate::data::{Array, Batch, Split};
+use crate::engine::{Engine, Weights};
+use crate::graph::{Graph, Purpose, ValueId};
+use crate::model::{Measure, Model};
+use crate::parts::metrics::{self, Metric, Prediction, Truth};
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+/// What came out of an evaluation.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    pub rows: usize,
+    /// What training minimises: the mean over batches, weighted by their rows.
+    pub objective: f64,
+    /// Each task's loss: the mean over batches, weighted by their labels. Absent when no row has the label.
+    pub losses: IndexMap<String, Option<f64>>,
+    /// In the units of the data: predictions and targets are taken back through the steps that were fitted.
+    pub metrics: IndexMap<String, Option<f64>>,
+}
+
+/// Evaluates an evaluation graph over the rows of a split.
+pub fn evaluate(
+    model: &Model,
+    graph: &Graph,
+    engine: &dyn Engine,
+    weights: &Weights,
+    sources: &Sources,
+    split: Split,
+) -> Result<Evaluation> {
+    let rows = sources.rows(split);
+    let wanted: Vec<ValueId> = graph.outputs.iter().map(|o| o.value).collect();
+    let mut meters: Vec<Box<dyn Metric>> = model.measures.iter().map(|m| metrics::build(&m.metric)).collect();
+    let mut means: IndexMap<String, Mean> = model.terms.iter().map(|t| (t.name.clone(), Mean::default())).collect();
+    let mut objective = Mean::default();
+    for chunk in rows.chunks(model.train.size("batch").max(64)) {
+        let (batch, origin) = sources.batch(chunk)?;
+        let values = engine.forward(graph, weights, &batch, &wanted);
+        for (output, value) in graph.outputs.iter().zip(&values) {
+            match output.purpose {
+                Purpose::Objective => objective.add(f64::from(value[0]), batch.size as f64),
+                Purpose::Loss => {
+                    let term = model.terms.iter().find(|t| t.name == output.name).expect("a loss is a term's");
+                    let labels = batch.present[&term.target].iter().filter(|p| **p > 0.0).count();
+                    means[&output.name].add(f64::from(value[0]), labels as f64);
+                }
+                Purpose::Head => {
+                    for (measure, meter) in
+                        model.measures.iter().zip(&mut meters).filter(|(m, _)| m.head == output.name)
+                    {
+                        let dims = graph.value(output.value).ty.at(batch.size);
+                        meet(measure, meter.as_mut(), value.clone(), &dims, &batch, &origin, sources);
+                    }
+                }
+            }
+        }
+    }
+    Ok(Evaluation {
+        rows: rows.len(),
+        objective: objective.value().unwrap_or(f64::NAN),
+        losses: means.into_iter().map(|(name, mean)| (name, mean.value())).collect(),
+        metrics: model.measures.iter().zip(&meters).map(|(m, meter)| (m.name.clone(), meter.value())).collect(),
+    })
+}
+
+/// Shows a batch to a metric, in the units of the data.
+fn meet(
+    measure: &Measure,
+    meter: &mut dyn Metric,
+    mut values: Vec<f32>,
+    dims: &[usize],
+    batch: &Batch,
+    origin: &[usize],
+    sources: &Sources,
+) {
+    let present = &batch.present[&measure.target];
+    match &batch.values[&measure.target] {
+        Array::I64 { data, .. } => {
+            meter.update(Prediction { values: &values, dims }, Truth::Classes { ids: data }, present);
+        }
+        Array::F32 { data, .. } => {
+            let mut truth = data.clone();
+            for array in [&mut values, &mut truth] {
+                invert(sources, &measure.target, origin, array);
+            }
+            meter.update(Prediction { values: &values, dims }, Truth::Numbers { values: &truth }, present);
+        }
+    }
+}
+
+/// Takes values of a target back to the units of the file that each row came from.
+pub fn invert(sources: &Sources, target: &str, origin: &[usize], values: &mut [f32]) {
+    let width = values.len() / origin.len().max(1);
+    for (row, &source) in origin.iter().enumerate() {
+        sources.datasets[source].invert(target, &mut values[row * width..][..width]);
+    }
+}
+
+/// A weighted mean in 64 bits.
+#[derive(Default)]
+pub struct Mean {
+    sum: f64,
+    weight: f64,
+}
+
+impl Mean {
+    pub fn add(&mut self, value: f64, weight: f64) {
+        if weight > 0.0 {
+            self.sum += value * weight;
+            self.weight += weight;
+        }
+    }
+
+    /// `None` when nothing of any weight was added.
+    pub fn value(&self) -> Option<f64> {
+        (self.weight > 0.0).then(|| self.sum / self.weight)
+    }
+}
+
+/// How many rows of a split have each target.
+pub fn labels(model: &Model, sources: &Sources, split: Split) -> IndexMap<String, (usize, usize)> {
+    let count = |target: &str| {
+        let mut totals = (0, 0);
+        for (spec, dataset) in model.data.iter().zip(&sources.datasets) {
+            let rows = dataset.rows(split).len();
+            let given = spec.fields.iter().any(|f| f.name == target);
+            totals.0 += if given { rows - dataset.missing(target, split) } else { 0 };
+            totals.1 += rows;
+        }
+        totals
+    };
+    model.targets.iter().map(|t| (t.name.clone(), count(&t.name))).collect()
+}

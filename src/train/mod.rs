@@ -1,0 +1,22 @@
+//! Training, evaluation and prediction: epochs over data, checkpoints, and the folder of a run.
+//!
+//! A run is a folder. Its checkpoint holds everything that the next step depends on, so a run that was interrupted and
+//! resumed ends with the same bits as one that was not. Nothing here prints; who wants to see progress passes a [`Watch`].
+
+mod checkpoint;
+mod evaluate;
+mod fit;
+mod history;
+mod origin;
+mod predict;
+mod run;
+mod sources;
+
+pub use checkpoint::State;
+pub use evaluate::{Evaluation, evaluate, labels};
+pub use fit::{Fit, Frozen, Outcome, Watch, final_evaluations, fit};
+pub use history::{EpochRecord, History, report};
+pub use origin::first_weights;
+pub use predict::{Row, predict};
+pub use run::{Run, RunRecord};
+pub use sources::{Preparation, Sources};

@@ -1,0 +1,79 @@
+//! What heads answer for rows, in the words and units of the data.
+
+use super::evaluate::invert;
+use super::sources::Sources;
+use crate::base::{DType, Result};
+use crate::data::Split;
+use crate::engine::{Engine, Weights};
+use crate::graph::{Graph, ValueId};
+use crate::model::Model;
+use indexmap::IndexMap;
+use serde_json::{Value, json};
+
+/// The answers for one row, by head.
+pub type Row = IndexMap<String, Value>;
+
+/// Runs the heads of a serving graph over every row of the sources.
+///
+/// A head that tells classes apart answers `{"class": …, "probability": …}`; one that learned numbers answers the number, or the
+/// list of them, in the units of the file; a head without a task, or one with an answer at each position, its raw values.
+pub fn predict(
+    model: &Model,
+    graph: &Graph,
+    engine: &dyn Engine,
+    weights: &Weights,
+    sources: &Sources,
+    split: Split,
+    mut answer: impl FnMut(Row),
+) -> Result<()> {
+    let rows = sources.rows(split);
+    let wanted: Vec<ValueId> = graph.outputs.iter().map(|o| o.value).collect();
+    for chunk in rows.chunks(64) {
+        let (batch, origin) = sources.batch(chunk)?;
+        let mut values = engine.forward(graph, weights, &batch, &wanted);
+        let mut answers: Vec<Row> = vec![Row::new(); batch.size];
+        for (output, values) in graph.outputs.iter().zip(&mut values) {
+            let term = model.terms.iter().find(|t| t.head == output.name);
+            let target = term.and_then(|t| model.target(&t.target));
+            let inner = graph.value(output.value).ty.inner();
+            if let Some(target) = target.filter(|t| t.ty.ty.dtype == DType::F32) {
+                invert(sources, &target.name, &origin, values);
+            }
+            let width = inner.iter().product::<usize>();
+            for (row, answer) in answers.iter_mut().enumerate() {
+                let own = &values[row * width..][..width];
+                let value = match target {
+                    Some(target) if target.ty.ty.dtype == DType::I64 && inner.len() == 1 => {
+                        let names = sources.datasets[origin[row]].class_names(&target.name);
+                        class(own, names)
+                    }
+                    _ if width == 1 => json!(own[0]),
+                    _ => nested(own, &inner),
+                };
+                answer.insert(output.name.clone(), value);
+            }
+        }
+        answers.into_iter().for_each(&mut answer);
+    }
+    Ok(())
+}
+
+/// The likeliest class, by name where it has one, and its softmax probability.
+fn class(logits: &[f32], names: Option<&[String]>) -> Value {
+    let best = (0..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best });
+    let sum: f32 = logits.iter().map(|x| (x - logits[best]).exp()).sum();
+    let name = names.and_then(|n| n.get(best)).map_or(json!(best), |name| json!(name));
+    json!({ "class": name, "probability": 1.0 / sum })
+}
+
+/// Row-major values as nested lists.
+fn nested(values: &[f32], dims: &[usize]) -> Value {
+    match dims {
+        [] => json!(values[0]),
+        [_] => json!(values),
+        [first, rest @ ..] => {
+            let width = values.len() / (*first).max(1);
+            Value::Array(values.chunks(width.max(1)).map(|part| nested(part, rest)).collect())
+        }
+    }
+}
