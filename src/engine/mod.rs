@@ -1,10 +1,12 @@
 //! Graphs run: engines, and the weights they run with.
 //!
-//! An engine takes a graph, weights and a batch, and gives values and gradients; it keeps nothing between calls. Engines mean
-//! the same, and a graph that one runs the other runs too.
+//! An engine opens a [`Session`] for a graph; a session takes weights and a batch, and gives values and gradients. Engines mean
+//! the same, and a graph that one runs the other runs too. What a session keeps between calls is memory and plans, never a
+//! result that the next call depends on.
 
 pub mod feed;
 mod noise;
+mod planned;
 mod reference;
 pub mod weights;
 
@@ -13,15 +15,6 @@ pub use weights::Weights;
 
 use crate::data::Batch;
 use crate::graph::{Graph, ValueId};
-use indexmap::IndexMap;
-
-/// What a training step gives.
-pub struct Gradients {
-    /// The gradient of the objective for every trained parameter, by path.
-    pub parameters: IndexMap<String, Vec<f32>>,
-    /// The values asked for, in that order.
-    pub values: Vec<Vec<f32>>,
-}
 
 pub trait Engine: Sync {
     /// The name that `--engine` takes.
@@ -30,15 +23,24 @@ pub trait Engine: Sync {
     /// One sentence without a full stop.
     fn summary(&self) -> &'static str;
 
-    /// Computes `wanted`, each row-major.
-    fn forward(&self, graph: &Graph, weights: &Weights, batch: &Batch, wanted: &[ValueId]) -> Vec<Vec<f32>>;
+    /// Prepares to run a graph.
+    fn session<'g>(&self, graph: &'g Graph) -> Box<dyn Session + 'g>;
+}
 
-    /// Computes `wanted` and the gradient of the graph's objective, which must be taped.
-    fn backward(&self, graph: &Graph, weights: &Weights, batch: &Batch, noise: Noise, wanted: &[ValueId]) -> Gradients;
+/// A graph that is ready to run, any number of times and at any batch size.
+pub trait Session {
+    /// Computes `wanted`, each row-major.
+    fn forward(&mut self, weights: &Weights, batch: &Batch, wanted: &[ValueId]) -> Vec<Vec<f32>>;
+
+    /// Computes `wanted`, and the gradient of the graph's objective for every trained parameter.
+    fn backward(&mut self, weights: &Weights, batch: &Batch, noise: Noise, wanted: &[ValueId]) -> Vec<Vec<f32>>;
+
+    /// The gradients of the last [`Session::backward`], by path, in the order of the graph. They may be changed in place.
+    fn gradients(&mut self) -> Vec<(&str, &mut [f32])>;
 }
 
 /// Every engine; the first is used when none is named.
-pub static ENGINES: &[&dyn Engine] = &[&reference::Reference];
+pub static ENGINES: &[&dyn Engine] = &[&planned::Planned, &reference::Reference];
 
 /// The engine of that name.
 pub fn find(name: &str) -> Option<&'static dyn Engine> {

@@ -5,7 +5,7 @@
 //! backwards in the order of their making, so values read by several heads gather all their gradients before they pass them on.
 
 use super::feed::{Feed, feed};
-use super::{Engine, Gradients, Noise, Weights};
+use super::{Engine, Noise, Session, Weights};
 use crate::data::Batch;
 use crate::each_rank;
 use crate::graph::{Definition, Graph, Leaf, Role, ValueId};
@@ -25,28 +25,45 @@ impl Engine for Reference {
         "the reference engine: every op by its definition, gradients by dfdx's tape"
     }
 
-    fn forward(&self, graph: &Graph, weights: &Weights, batch: &Batch, wanted: &[ValueId]) -> Vec<Vec<f32>> {
-        let mut run = Run::new(graph, wanted);
+    fn session<'g>(&self, graph: &'g Graph) -> Box<dyn Session + 'g> {
+        Box::new(Taping { graph, gradients: IndexMap::new() })
+    }
+}
+
+/// A session keeps nothing but the gradients of the last step.
+struct Taping<'g> {
+    graph: &'g Graph,
+    gradients: IndexMap<String, Vec<f32>>,
+}
+
+impl Session for Taping<'_> {
+    fn forward(&mut self, weights: &Weights, batch: &Batch, wanted: &[ValueId]) -> Vec<Vec<f32>> {
+        let mut run = Run::new(self.graph, wanted);
         run.compute(weights, batch, None, false);
         run.read(wanted)
     }
 
-    fn backward(&self, graph: &Graph, weights: &Weights, batch: &Batch, noise: Noise, wanted: &[ValueId]) -> Gradients {
+    fn backward(&mut self, weights: &Weights, batch: &Batch, noise: Noise, wanted: &[ValueId]) -> Vec<Vec<f32>> {
+        let graph = self.graph;
         let objective = graph.objective().expect("a training graph has an objective");
         let kept: Vec<ValueId> = wanted.iter().copied().chain([objective]).collect();
         let mut run = Run::new(graph, &kept);
         run.compute(weights, batch, Some(noise), true);
         let values = run.read(wanted);
         let mut gradients = run.objective(objective).put_tape(std::mem::take(&mut run.tape)).backward();
-        let mut parameters = IndexMap::new();
+        self.gradients.clear();
         for (id, value) in graph.values.iter().enumerate() {
             let Definition::Leaf(Leaf::Parameter(path)) = &value.definition else { continue };
             if graph.parameters[path].role == Role::Trained {
                 let leaf = run.values[id].as_ref().expect("leaves are kept");
-                parameters.insert(path.clone(), gradient(leaf, &mut gradients));
+                self.gradients.insert(path.clone(), gradient(leaf, &mut gradients));
             }
         }
-        Gradients { parameters, values }
+        values
+    }
+
+    fn gradients(&mut self) -> Vec<(&str, &mut [f32])> {
+        self.gradients.iter_mut().map(|(path, g)| (path.as_str(), g.as_mut_slice())).collect()
     }
 }
 

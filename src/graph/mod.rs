@@ -164,7 +164,7 @@ impl Graph {
         &self.values[id.0]
     }
 
-    pub fn ids(&self) -> impl Iterator<Item = ValueId> {
+    pub fn ids(&self) -> impl DoubleEndedIterator<Item = ValueId> + use<> {
         (0..self.values.len()).map(ValueId)
     }
 

@@ -28,7 +28,9 @@ fn introduction(kind: PartKind) -> &'static str {
         PartKind::Column => "First in the chain of a field of `data`.",
         PartKind::Step => "Behind the column, in the chain of a field of `data`.",
         PartKind::Weights => "As `weights` of a `backbone`, in place of a file.",
-        PartKind::Settings => "The keys of `train { … }`, `serve { … }` and `tune … (…)`, and the options of a `backbone`.",
+        PartKind::Settings => {
+            "The keys of `train { … }`, `serve { … }` and `tune … (…)`, and the options of a `backbone`."
+        }
     }
 }
 

@@ -32,13 +32,14 @@ pub fn evaluate(
     split: Split,
 ) -> Result<Evaluation> {
     let rows = sources.rows(split);
+    let mut session = engine.session(graph);
     let wanted: Vec<ValueId> = graph.outputs.iter().map(|o| o.value).collect();
     let mut meters: Vec<Box<dyn Metric>> = model.measures.iter().map(|m| metrics::build(&m.metric)).collect();
     let mut means: IndexMap<String, Mean> = model.terms.iter().map(|t| (t.name.clone(), Mean::default())).collect();
     let mut objective = Mean::default();
     for chunk in rows.chunks(model.train.size("batch").max(64)) {
         let (batch, origin) = sources.batch(chunk)?;
-        let values = engine.forward(graph, weights, &batch, &wanted);
+        let values = session.forward(weights, &batch, &wanted);
         for (output, value) in graph.outputs.iter().zip(&values) {
             match output.purpose {
                 Purpose::Objective => objective.add(f64::from(value[0]), batch.size as f64),

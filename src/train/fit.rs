@@ -163,20 +163,20 @@ impl Epoch<'_> {
         let mut means: Vec<Mean> = losses.iter().map(|_| Mean::default()).collect();
         let (mut objective, mut norms) = (Mean::default(), Mean::default());
         let mut lr = base.lr;
+        let mut session = self.engine.session(self.graph);
         for (i, chunk) in order.chunks(batch_size).enumerate() {
             let (batch, _) = self.sources.batch(chunk)?;
             let noise = Noise { seed, step: state.counters.step };
-            let mut result = self.engine.backward(self.graph, &state.weights, &batch, noise, &wanted);
-            let values = &result.values;
+            let values = session.backward(&state.weights, &batch, noise, &wanted);
             let total = f64::from(values[0][0]);
             if !total.is_finite() {
-                return Err(self.diverged(state, &losses, values));
+                return Err(self.diverged(state, &losses, &values));
             }
             objective.add(total, batch.size as f64);
             for ((mean, (name, _)), value) in means.iter_mut().zip(&losses).zip(&values[1..]) {
                 mean.add(f64::from(value[0]), self.labels(name, &batch));
             }
-            let mut gradients: Vec<&mut [f32]> = result.parameters.values_mut().map(Vec::as_mut_slice).collect();
+            let (paths, mut gradients): (Vec<&str>, Vec<&mut [f32]>) = session.gradients().into_iter().unzip();
             norms.add(
                 match clip_at {
                     Some(most) => clip::clip_norm(&mut gradients, most),
@@ -187,10 +187,10 @@ impl Epoch<'_> {
             let progress = state.counters.epoch as f64 + (i + 1) as f64 / steps as f64;
             let factor = schedule.factor(Progress { epoch: progress, epochs: self.epochs as f64 });
             lr = base.lr * factor;
-            for (path, gradient) in &result.parameters {
+            for (path, gradient) in paths.into_iter().zip(&gradients) {
                 self.update(path, gradient, state, base, factor);
             }
-            let moments = &result.values[1 + losses.len()..];
+            let moments = &values[1 + losses.len()..];
             self.move_statistics(&mut state.weights, moments, batch.size);
             state.counters.step += 1;
             watch.step(total);

@@ -27,10 +27,11 @@ pub fn predict(
     mut answer: impl FnMut(Row),
 ) -> Result<()> {
     let rows = sources.rows(split);
+    let mut session = engine.session(graph);
     let wanted: Vec<ValueId> = graph.outputs.iter().map(|o| o.value).collect();
     for chunk in rows.chunks(64) {
         let (batch, origin) = sources.batch(chunk)?;
-        let mut values = engine.forward(graph, weights, &batch, &wanted);
+        let mut values = session.forward(weights, &batch, &wanted);
         let mut answers: Vec<Row> = vec![Row::new(); batch.size];
         for (output, values) in graph.outputs.iter().zip(&mut values) {
             let term = model.terms.iter().find(|t| t.head == output.name);

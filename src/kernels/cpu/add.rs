@@ -1,0 +1,85 @@
+//! `add`, `mul` and `dropout`: two values, element by element. The second may be a parameter that every example shares.
+
+use super::{Backward, Gradient, Input, Kernel, Shapes};
+use crate::ops::add::Add;
+use crate::ops::dropout::Dropout;
+use crate::ops::mul::Mul;
+
+/// Adds or writes a gradient that every example of a batch contributes to.
+fn over_examples(gradient: &mut Gradient, n: usize, value: impl Fn(usize) -> f32) {
+    let width = gradient.data.len();
+    if width == n {
+        return gradient.set(value);
+    }
+    if !gradient.add {
+        gradient.data.fill(0.0);
+    }
+    for start in (0..n).step_by(width.max(1)) {
+        gradient.data.iter_mut().enumerate().for_each(|(i, g)| *g += value(start + i));
+    }
+}
+
+impl Kernel for Add {
+    fn reads(&self, _: usize) -> bool {
+        false
+    }
+
+    fn forward(&self, inputs: &[Input], _: &Shapes, output: &mut [f32]) {
+        let (a, b) = (inputs[0].numbers(), inputs[1].numbers());
+        for (y, a) in output.chunks_mut(b.len().max(1)).zip(a.chunks(b.len().max(1))) {
+            y.iter_mut().zip(a).zip(b).for_each(|((y, a), b)| *y = a + b);
+        }
+    }
+
+    fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
+        let n = call.cotangent.len();
+        for gradient in gradients.iter_mut().flatten() {
+            over_examples(gradient, n, |i| call.cotangent[i]);
+        }
+    }
+}
+
+impl Kernel for Mul {
+    fn reads(&self, _: usize) -> bool {
+        true
+    }
+
+    fn forward(&self, inputs: &[Input], _: &Shapes, output: &mut [f32]) {
+        multiply(inputs, output);
+    }
+
+    fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
+        let (a, b) = (call.inputs[0].numbers(), call.inputs[1].numbers());
+        let n = call.cotangent.len();
+        if let Some(da) = &mut gradients[0] {
+            da.set(|i| call.cotangent[i] * b[i % b.len()]);
+        }
+        if let Some(db) = &mut gradients[1] {
+            over_examples(db, n, |i| call.cotangent[i] * a[i]);
+        }
+    }
+}
+
+impl Kernel for Dropout {
+    fn reads(&self, i: usize) -> bool {
+        i == 1
+    }
+
+    fn forward(&self, inputs: &[Input], _: &Shapes, output: &mut [f32]) {
+        multiply(inputs, output);
+    }
+
+    fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
+        let mask = call.inputs[1].numbers();
+        if let Some(dx) = &mut gradients[0] {
+            dx.set(|i| call.cotangent[i] * mask[i]);
+        }
+    }
+}
+
+fn multiply(inputs: &[Input], output: &mut [f32]) {
+    let (a, b) = (inputs[0].numbers(), inputs[1].numbers());
+    for (y, a) in output.chunks_mut(b.len().max(1)).zip(a.chunks(b.len().max(1))) {
+        y.iter_mut().zip(a).zip(b).for_each(|((y, a), b)| *y = a * b);
+    }
+}

@@ -1,0 +1,73 @@
+//! `linear`: one matrix product forward, two backward.
+
+use super::gemm::{Matrix, product};
+use super::{Backward, Gradient, Input, Kernel, Shapes};
+use crate::ops::linear::Linear;
+
+/// Rows of `x`, width in and width out.
+fn sizes(shapes: &Shapes) -> (usize, usize, usize) {
+    let (x, w) = (&shapes.inputs[0], &shapes.inputs[1]);
+    let (out, width) = (w[0], w[1]);
+    (x[..x.len() - 1].iter().product(), width, out)
+}
+
+impl Kernel for Linear {
+    fn reads(&self, i: usize) -> bool {
+        i < 2
+    }
+
+    fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
+        let (rows, width, out) = sizes(shapes);
+        if self.bias {
+            let bias = inputs[2].numbers();
+            output.chunks_exact_mut(out).for_each(|row| row.copy_from_slice(bias));
+        }
+        let (x, w) = (inputs[0].numbers(), inputs[1].numbers());
+        if rows == 1 {
+            return row_times_matrix(x, w, self.bias, output);
+        }
+        product(Matrix::new(x, rows, width), Matrix::new(w, out, width).t(), output, self.bias);
+    }
+
+    fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
+        let (rows, width, out) = sizes(call.shapes);
+        let dy = Matrix::new(call.cotangent, rows, out);
+        if let Some(dx) = &mut gradients[0] {
+            product(dy, Matrix::new(call.inputs[1].numbers(), out, width), dx.data, dx.add);
+        }
+        if let Some(dw) = &mut gradients[1] {
+            product(dy.t(), Matrix::new(call.inputs[0].numbers(), rows, width), dw.data, dw.add);
+        }
+        if let Some(db) = gradients.get_mut(2).and_then(Option::as_mut) {
+            if !db.add {
+                db.data.fill(0.0);
+            }
+            for row in call.cotangent.chunks_exact(out) {
+                db.data.iter_mut().zip(row).for_each(|(g, d)| *g += d);
+            }
+        }
+    }
+}
+
+/// One row: a dot product for each row of the weight, which is read once and needs no packing.
+fn row_times_matrix(x: &[f32], w: &[f32], add: bool, output: &mut [f32]) {
+    for (y, w) in output.iter_mut().zip(w.chunks_exact(x.len())) {
+        let sum = dot(x, w);
+        *y = if add { *y + sum } else { sum };
+    }
+}
+
+/// A dot product in 32 running sums, always the same ones.
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    const LANES: usize = 32;
+    let mut sums = [0.0f32; LANES];
+    let (heads_a, tail_a) = a.split_at(a.len() / LANES * LANES);
+    let (heads_b, tail_b) = b.split_at(heads_a.len());
+    for (a, b) in heads_a.chunks_exact(LANES).zip(heads_b.chunks_exact(LANES)) {
+        for i in 0..LANES {
+            sums[i] += a[i] * b[i];
+        }
+    }
+    let tail: f32 = tail_a.iter().zip(tail_b).map(|(a, b)| a * b).sum();
+    sums.iter().sum::<f32>() + tail
+}

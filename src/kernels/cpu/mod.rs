@@ -1,0 +1,120 @@
+//! CPU kernels: the meaning of an op's definition, at the machine's speed.
+//!
+//! A kernel computes a value from its inputs, and hands a gradient back to them. It says what its pull-back reads, so that the
+//! memory plan keeps nothing else. All slices are row-major and of exactly their shape's length; inputs that the pull-back does
+//! not need arrive empty. A kernel is one file and one line in the list below; an op without one runs by its definition.
+
+mod activation;
+mod add;
+pub mod gemm;
+mod linear;
+mod loss;
+mod norm;
+mod shape;
+
+use crate::ops::Op;
+
+/// An input of a kernel.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    Numbers(&'a [f32]),
+    Ids(&'a [i64]),
+}
+
+impl<'a> Input<'a> {
+    pub fn numbers(self) -> &'a [f32] {
+        match self {
+            Input::Numbers(numbers) => numbers,
+            Input::Ids(_) => panic!("bug: indices where the verifier found numbers"),
+        }
+    }
+
+    pub fn ids(self) -> &'a [i64] {
+        match self {
+            Input::Ids(ids) => ids,
+            Input::Numbers(_) => panic!("bug: numbers where the verifier found indices"),
+        }
+    }
+}
+
+/// The concrete shapes of a call.
+#[derive(Clone, Debug)]
+pub struct Shapes {
+    pub inputs: Vec<Vec<usize>>,
+    pub output: Vec<usize>,
+}
+
+/// Where a pull-back leaves the gradient of an input.
+pub struct Gradient<'a> {
+    pub data: &'a mut [f32],
+    /// Add to what is there, or write over it.
+    pub add: bool,
+}
+
+impl Gradient<'_> {
+    /// Writes or adds `value(i)` for every element.
+    pub fn set(&mut self, value: impl Fn(usize) -> f32) {
+        if self.add {
+            self.data.iter_mut().enumerate().for_each(|(i, g)| *g += value(i));
+        } else {
+            self.data.iter_mut().enumerate().for_each(|(i, g)| *g = value(i));
+        }
+    }
+}
+
+/// What a pull-back gets besides the places of its results.
+pub struct Backward<'a> {
+    pub inputs: &'a [Input<'a>],
+    /// The result of the forward pass; empty when it is not needed.
+    pub output: &'a [f32],
+    /// The gradient of the result.
+    pub cotangent: &'a [f32],
+    pub shapes: &'a Shapes,
+}
+
+pub trait Kernel {
+    /// Whether the pull-back reads input `i`, and whether it reads the result.
+    fn reads(&self, i: usize) -> bool;
+    fn reads_output(&self) -> bool {
+        false
+    }
+
+    fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]);
+
+    /// Leaves the gradient of every input that has a place.
+    fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]);
+}
+
+macro_rules! kernels {
+    ($($op:ident),* $(,)?) => {
+        /// The kernel of an op, if it has one.
+        pub fn find(op: &Op) -> Option<&dyn Kernel> {
+            match op {
+                $(Op::$op(op) => Some(op),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+kernels! {
+    Linear,
+    Relu,
+    Silu,
+    Gelu,
+    Tanh,
+    Sigmoid,
+    Add,
+    Mul,
+    Dropout,
+    Flatten,
+    Reshape,
+    ChannelMean,
+    ChannelVar,
+    BatchNorm,
+    LayerNorm,
+    WeightedSum,
+    CrossEntropy,
+    Mse,
+    Huber,
+}
