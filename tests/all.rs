@@ -2,6 +2,7 @@
 
 mod checker;
 mod data;
+mod engine;
 mod metrics;
 mod ops;
 mod parts;

@@ -4,6 +4,7 @@
 //! The cases stand in `goldens/`, see `goldens/README.md`. Two numbers agree when `|a − b| ≤ 10⁻⁵ · max(1, |b|)`.
 
 mod faults;
+mod kernels;
 mod signatures;
 mod tapes;
 
