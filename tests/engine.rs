@@ -2,9 +2,10 @@
 
 use mtlc::base::DType;
 use mtlc::data::{Array, Batch};
-use mtlc::engine::{ENGINES, Noise, Weights};
-use mtlc::graph::ValueId;
+use mtlc::engine::{ENGINES, Engine, Noise, Weights};
+use mtlc::graph::{Definition, Graph, ValueId};
 use mtlc::model::{Model, Port, Spec};
+use mtlc::ops::{Op, avg_pool2d::AvgPool2d, max_pool2d::MaxPool2d, silu::Silu};
 use mtlc::plan::Graphs;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -40,7 +41,24 @@ fn batch(model: &Model, size: usize, seed: u64) -> Batch {
     batch
 }
 
-/// Two numbers agree within this share of the larger one, or of the largest in their tensor.
+/// The graph with its kinks smoothed: at a kink two engines that differ in the last bit may take different sides, and then
+/// their gradients are both right and far apart. What kernels do at kinks is tested op by op.
+fn smooth(mut graph: Graph) -> Graph {
+    for value in &mut graph.values {
+        let Definition::Op { op, .. } = &mut value.definition else { continue };
+        *op = match op.clone() {
+            Op::Relu(_) | Op::Relu6(_) | Op::LeakyRelu(_) | Op::Hardswish(_) => Silu {}.into(),
+            Op::MaxPool2d(MaxPool2d { kernel, stride, padding }) => {
+                AvgPool2d { kernel, stride, padding, count_padding: true }.into()
+            }
+            other => other,
+        };
+    }
+    mtlc::graph::verify(&graph).expect("the smooth ops have the same types");
+    graph
+}
+
+/// Two engines agree when their numbers differ by at most this share of the largest number in the tensor.
 const TOLERANCE: f32 = 2e-4;
 
 fn assert_agree(what: &str, a: &[f32], b: &[f32]) {
@@ -51,44 +69,49 @@ fn assert_agree(what: &str, a: &[f32], b: &[f32]) {
     }
 }
 
+/// What each engine makes of one step: the outputs, and the gradients by path.
+type Step = (Vec<Vec<f32>>, Vec<(String, Vec<f32>)>);
+
+fn step(engine: &dyn Engine, graph: &Graph, weights: &Weights, batch: &Batch, step: u64) -> Step {
+    let wanted: Vec<ValueId> = graph.outputs.iter().map(|o| o.value).collect();
+    let mut session = engine.session(graph);
+    let values = session.backward(weights, batch, Noise { seed: 9, step }, &wanted);
+    let gradients = session.gradients().into_iter().map(|(path, g)| (path.to_string(), g.to_vec())).collect();
+    (values, gradients)
+}
+
 #[test]
 fn every_spec_trains_alike_on_every_engine() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("specs");
     let mut specs: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()).collect();
     specs.retain(|p| p.extension().is_some_and(|e| e == "mtl"));
     specs.sort();
-    assert!(specs.len() >= 3);
+    assert!(specs.len() >= 12);
     for path in specs {
         let spec =
             Spec::read(&path, &[]).unwrap_or_else(|e| panic!("{}", e.diagnostics.render(e.source.as_ref(), false)));
-        let graph = Graphs::of(&spec.model).expect("the spec is right").train;
-        // The definitions are slow where images are large; two rows are enough for every moment to be one of a batch.
-        let size = if graph.flops() > 100_000_000 { 2 } else { 7 };
-        let wanted: Vec<ValueId> = graph.outputs.iter().map(|o| o.value).collect();
-        let mut states: Vec<Weights> = ENGINES.iter().map(|_| Weights::initial(&graph, 4)).collect();
-        for step in 0..if size == 2 { 1 } else { 3 } {
-            let batch = batch(&spec.model, size, step);
-            let mut results = vec![];
-            for (engine, weights) in ENGINES.iter().zip(&mut states) {
-                let mut session = engine.session(&graph);
-                let values = session.backward(weights, &batch, Noise { seed: 9, step }, &wanted);
-                let gradients: Vec<(String, Vec<f32>)> =
-                    session.gradients().into_iter().map(|(path, g)| (path.to_string(), g.to_vec())).collect();
-                for (path, gradient) in &gradients {
-                    let parameter = &mut weights.get_mut(path).data;
-                    parameter.iter_mut().zip(gradient).for_each(|(w, g)| *w -= 0.01 * g);
+        let graph = smooth(Graphs::of(&spec.model).expect("the spec is right").train);
+        // The definitions are slow where images are large; such specs get one step of two rows.
+        let (size, steps) = if graph.flops() > 1_000_000_000 { (2, 1) } else { (7, 3) };
+        let (reference, others) = ENGINES.split_last().expect("there is a reference engine");
+        let mut weights = Weights::initial(&graph, 4);
+        for at in 0..steps {
+            let batch = batch(&spec.model, size, at);
+            let (values, gradients) = step(*reference, &graph, &weights, &batch, at);
+            let name = format!("{} step {at}", path.file_name().unwrap().to_string_lossy());
+            for engine in others {
+                let (own_values, own_gradients) = step(*engine, &graph, &weights, &batch, at);
+                for ((a, b), output) in own_values.iter().zip(&values).zip(&graph.outputs) {
+                    assert_agree(&format!("{name}: {}", output.name), a, b);
                 }
-                results.push((values, gradients));
+                assert_eq!(own_gradients.len(), gradients.len());
+                for ((path, a), (_, b)) in own_gradients.iter().zip(&gradients) {
+                    assert_agree(&format!("{name}: the gradient of {path}"), a, b);
+                }
             }
-            let name = path.file_name().unwrap().to_string_lossy();
-            let (reference, others) = results.split_last().unwrap();
-            for (values, gradients) in others {
-                for ((a, b), output) in values.iter().zip(&reference.0).zip(&graph.outputs) {
-                    assert_agree(&format!("{name} step {step}: {}", output.name), a, b);
-                }
-                for ((path, a), (_, b)) in gradients.iter().zip(&reference.1) {
-                    assert_agree(&format!("{name} step {step}: the gradient of {path}"), a, b);
-                }
+            for (path, gradient) in &gradients {
+                let parameter = &mut weights.get_mut(path).data;
+                parameter.iter_mut().zip(gradient).for_each(|(w, g)| *w -= 0.01 * g);
             }
         }
     }
