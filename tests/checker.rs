@@ -92,7 +92,8 @@ fn mutate(tokens: &[String], random: &mut ChaCha8Rng) -> String {
             3 => tokens.swap(a, b),
             4 => tokens[a] = tokens[b].clone(),
             _ => {
-                let odd = [" 0", " -1", " 1e300", " 4294967296", " 0.5x", " \"\"", " true", " all", " [", " {", " ->", " é"];
+                let odd =
+                    [" 0", " -1", " 1e300", " 4294967296", " 0.5x", " \"\"", " true", " all", " [", " {", " ->", " é"];
                 tokens[a] = odd[random.gen_range(0..odd.len())].into();
             }
         }

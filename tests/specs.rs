@@ -100,12 +100,19 @@ fn data_of_the_repository_opens() {
     for path in specs_in("specs") {
         let spec = read(&path);
         for data in &spec.model.data {
-            if !data.source.args.get("path").and_then(|p| p.value.as_text()).is_some_and(|p| data.root.join(p).exists()) {
+            if !data.source.args.get("path").and_then(|p| p.value.as_text()).is_some_and(|p| data.root.join(p).exists())
+            {
                 continue;
             }
-            let dataset = Dataset::open(data).unwrap_or_else(|wrong| panic!("{}", wrong.render(Some(&spec.source), false)));
+            let dataset =
+                Dataset::open(data).unwrap_or_else(|wrong| panic!("{}", wrong.render(Some(&spec.source), false)));
             let rows = [Split::Train, Split::Validation, Split::Test].map(|split| dataset.rows(split).to_vec());
-            assert!(rows.iter().all(|rows| rows.len() >= 10), "{} has splits of {:?}", data.name, rows.map(|r| r.len()));
+            assert!(
+                rows.iter().all(|rows| rows.len() >= 10),
+                "{} has splits of {:?}",
+                data.name,
+                rows.map(|r| r.len())
+            );
             let batch = dataset.batch(&rows[0][..5]).expect("rows of the data");
             for port in spec.model.inputs.iter().chain(&spec.model.targets) {
                 let dims = match &batch.values[&port.name] {

@@ -49,7 +49,9 @@ pub fn loss(term: &Term, takes: Takes, prediction: &Type, target: &Port) -> Opti
             .map(|d| d.help("`cross_entropy` takes classes")),
         (None, Takes::Classes) => wrong(format!("`{name}` takes classes, and `{}` has numbers", term.target))
             .map(|d| d.help("`mse` or `huber` take numbers")),
-        (Some(classes), _) if term.loss.args.has("weights") && term.loss.args.list("weights").len() != classes.count => {
+        (Some(classes), _)
+            if term.loss.args.has("weights") && term.loss.args.list("weights").len() != classes.count =>
+        {
             let (given, span) = (term.loss.args.list("weights").len(), term.loss.args.span("weights"));
             let message = format!("there are {given} weights, and `{}` has {} classes", term.target, classes.count);
             let diagnostic = Diagnostic::error(message).at(span.unwrap_or(term.span)).label(target.span, "the target");
@@ -89,7 +91,8 @@ fn places(term: &Term, prediction: &Type, target: &Port) -> Option<Diagnostic> {
         [tokens] => format!("at each of {tokens} tokens"),
         sizes => format!("at each of {} pixels", sizes.iter().map(usize::to_string).collect::<Vec<_>>().join("×")),
     };
-    let message = format!("the head `{}` answers {}, and `{}` asks {}", term.head, at(&given), term.target, at(&wanted));
+    let message =
+        format!("the head `{}` answers {}, and `{}` asks {}", term.head, at(&given), term.target, at(&wanted));
     let diagnostic = Diagnostic::error(message).at(term.span).label(target.span, "the target");
     let diagnostic = diagnostic.note(format!("the head `{}` gives {}", term.head, prediction.example()));
     Some(match (given.len(), wanted.len()) {

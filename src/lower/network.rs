@@ -87,7 +87,8 @@ impl<'a> Lowering<'a> {
             Err(mismatch) => {
                 let shapes: Vec<String> =
                     sources.iter().map(|(n, v)| format!("`{n}` {}", self.graph.ty(*v).example())).collect();
-                let diagnostic = Diagnostic::error("what is read together cannot be joined along the features").at(span);
+                let diagnostic =
+                    Diagnostic::error("what is read together cannot be joined along the features").at(span);
                 let diagnostic = diagnostic.note(shapes.join(", ")).note(mismatch.message);
                 let help = match self.graph.ty(values[0]).rank() {
                     4 => "bring them to one size first, with a stride, a pool or `upsample`",

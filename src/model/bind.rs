@@ -4,7 +4,9 @@
 //! to a parameter, checks its kind and fills in defaults. What is wrong goes to the binder's diagnostics.
 
 use super::catalog::catalog;
-use crate::base::signature::{Arg, Args, Call, Default as DefaultValue, Kind, PartKind, Signature, Value, with_article};
+use crate::base::signature::{
+    Arg, Args, Call, Default as DefaultValue, Kind, PartKind, Signature, Value, with_article,
+};
 use crate::base::{Diagnostic, Diagnostics, Span};
 use crate::syntax::ast::{Argument, BinaryOp, Expr, ExprKind, Stage, Suffix};
 use crate::syntax::parser::parse_expression;

@@ -143,7 +143,9 @@ impl<'a, 'b> Expander<'a, 'b> {
                 }
                 _ => {
                     let help = match expr.kind {
-                        ExprKind::Binary { .. } => "`residual` adds what goes in to what comes out, and `concat` joins branches",
+                        ExprKind::Binary { .. } => {
+                            "`residual` adds what goes in to what comes out, and `concat` joins branches"
+                        }
                         _ => "a layer is a name or a call, such as `relu` or `linear(10)`",
                     };
                     self.binder.report(Diagnostic::error("expected a layer").at(expr.span).help(help));
@@ -218,11 +220,15 @@ impl<'a, 'b> Expander<'a, 'b> {
             let known = known.into_iter().chain(self.blocks.keys().map(String::as_str));
             let diagnostic = Diagnostic::error(format!("there is no layer or block `{name}`")).at(name_span);
             let diagnostic = match crate::base::diagnostic::closest(name, known) {
-                Some(best) if !ELSEWHERE.iter().any(|(other, _)| *other == name.to_lowercase()) => diagnostic.help(format!("did you mean `{best}`?")),
+                Some(best) if !ELSEWHERE.iter().any(|(other, _)| *other == name.to_lowercase()) => {
+                    diagnostic.help(format!("did you mean `{best}`?"))
+                }
                 _ => match ELSEWHERE.iter().find(|(other, _)| *other == name.to_lowercase()) {
                     Some((_, here)) => diagnostic.help(format!("here it is called `{here}`")),
                     None => match kind_of(name) {
-                        Some(PartKind::Loss) => diagnostic.help(format!("`{name}` is a loss; it stands behind `minimize`")),
+                        Some(PartKind::Loss) => {
+                            diagnostic.help(format!("`{name}` is a loss; it stands behind `minimize`"))
+                        }
                         Some(kind) => diagnostic.help(format!("`{name}` is {}", with_article(kind.noun()))),
                         None => diagnostic.help("`mtlc explain layers` lists the layers"),
                     },
@@ -287,10 +293,8 @@ impl<'a, 'b> Expander<'a, 'b> {
                     Some(given) => Diagnostic::error(format!("the block `{name}` has no parameter `{}`", given.text))
                         .label(given.span, "")
                         .suggest(&given.text, known),
-                    None => {
-                        Diagnostic::error(at_most(&format!("the block `{name}`"), block.params.len()))
-                            .label(argument.value.span, "one too many")
-                    }
+                    None => Diagnostic::error(at_most(&format!("the block `{name}`"), block.params.len()))
+                        .label(argument.value.span, "one too many"),
                 };
                 self.binder.report(diagnostic.label(block.name.span, "the block"));
                 wrong = true;

@@ -18,16 +18,15 @@ use std::path::Path;
 
 /// The model of a parsed spec, with warnings. `root` is the folder that relative paths of the spec start from.
 pub fn resolve(source: &Source, file: &File, root: &Path) -> Result<(Model, Diagnostics)> {
-    let mut resolver =
-        Resolver {
-            source,
-            file,
-            root,
-            binder: Binder::default(),
-            names: BTreeMap::new(),
-            blocks: BTreeMap::new(),
-            has_failed_data: false,
-        };
+    let mut resolver = Resolver {
+        source,
+        file,
+        root,
+        binder: Binder::default(),
+        names: BTreeMap::new(),
+        blocks: BTreeMap::new(),
+        has_failed_data: false,
+    };
     let model = resolver.model();
     let diagnostics = resolver.binder.diagnostics.without_repetitions();
     match model {
@@ -142,7 +141,9 @@ impl<'a> Resolver<'a> {
                     if parts::layers::find(&name.text).is_some() {
                         let message = format!("`{}` is a layer; a block needs another name", name.text);
                         self.report(Diagnostic::error(message).at(name.span));
-                    } else if let Some(first) = self.blocks.insert(name.text.clone(), Block { params, body, name, used: Cell::new(false) }) {
+                    } else if let Some(first) =
+                        self.blocks.insert(name.text.clone(), Block { params, body, name, used: Cell::new(false) })
+                    {
                         let diagnostic =
                             Diagnostic::error(format!("two blocks are named `{}`", name.text)).at(name.span);
                         self.report(diagnostic.label(first.name.span, "the first one"));
@@ -468,7 +469,8 @@ impl<'a> Resolver<'a> {
             ExprKind::Binary { op: BinaryOp::Multiply, left, right } => {
                 let (number, losses) = if is_numeric(left) { (left, right) } else { (right, left) };
                 if !is_numeric(number) {
-                    let diagnostic = Diagnostic::error("a loss is multiplied by a number").label(number.span, "this is none");
+                    let diagnostic =
+                        Diagnostic::error("a loss is multiplied by a number").label(number.span, "this is none");
                     self.report(diagnostic.help("losses are added up: `A + 0.5 * B`"));
                     return;
                 }
@@ -583,7 +585,9 @@ impl<'a> Resolver<'a> {
     fn data(&mut self, declared: &[(&Name, &Expr, &[Field])], inputs: &[Port], targets: &[Port]) -> Vec<DataSpec> {
         let mut data: Vec<DataSpec> = vec![];
         for (name, source, fields) in declared {
-            if let Some((first, ..)) = declared.iter().find(|(first, ..)| first.text == name.text && first.span < name.span) {
+            if let Some((first, ..)) =
+                declared.iter().find(|(first, ..)| first.text == name.text && first.span < name.span)
+            {
                 let diagnostic = Diagnostic::error(format!("two sources are named `{}`", name.text)).at(name.span);
                 self.report(diagnostic.label(first.span, "the first one"));
             }
@@ -592,7 +596,8 @@ impl<'a> Resolver<'a> {
             for field in *fields {
                 let Some(spec) = self.field(field, inputs, targets) else { continue };
                 if specs.iter().any(|s| s.name == spec.name) {
-                    let first = fields.iter().find(|f| f.name.text == spec.name).map_or(field.name.span, |f| f.name.span);
+                    let first =
+                        fields.iter().find(|f| f.name.text == spec.name).map_or(field.name.span, |f| f.name.span);
                     let diagnostic = Diagnostic::error(format!("`{}` is given twice", spec.name)).at(field.name.span);
                     self.report(diagnostic.label(first, "the first one"));
                 }
@@ -668,7 +673,8 @@ impl<'a> Resolver<'a> {
             |name: &str| model.networks.iter().flat_map(|n| &n.sources).any(|s| s.path.split('.').next() == Some(name));
         let mut unused = vec![];
         for block in self.blocks.values().filter(|b| !b.used.get()) {
-            unused.push((format!("nothing uses the block `{}`, so it is not checked", block.name.text), block.name.span));
+            unused
+                .push((format!("nothing uses the block `{}`, so it is not checked", block.name.text), block.name.span));
         }
         for input in model.inputs.iter().filter(|i| !read(&i.name)) {
             unused.push((format!("nothing reads the input `{}`", input.name), input.span));

@@ -60,7 +60,9 @@ pub fn select(selector: &Selector, networks: &[Network]) -> Result<Selection, Di
                     let path = path.to_string();
                     if !known.contains(&path.as_str()) {
                         let near = known.iter().copied().filter(|k| k.split('.').count() <= path.split('.').count());
-                        return Diagnostic::error(format!("there is no stage or step `{path}`")).at(span).suggest(&path, near);
+                        return Diagnostic::error(format!("there is no stage or step `{path}`"))
+                            .at(span)
+                            .suggest(&path, near);
                     }
                 }
                 let message = format!("`{first} .. {to}` is no range");

@@ -11,8 +11,12 @@ use crate::parts::cell::{Cell, Fault, fan_in};
 pub struct Conv;
 pub struct Depthwise;
 
-const BIAS: Param =
-    Param::with("bias", Kind::Either(&[Kind::Flag, Kind::Word(&["auto"])]), "auto", "`auto`: unless a norm over the batch follows");
+const BIAS: Param = Param::with(
+    "bias",
+    Kind::Either(&[Kind::Flag, Kind::Word(&["auto"])]),
+    "auto",
+    "`auto`: unless a norm over the batch follows",
+);
 
 static CONV: Signature = Signature {
     name: "conv",
@@ -74,8 +78,7 @@ impl Layer for Depthwise {
 fn convolve(cell: &mut Cell<'_>, x: ValueId, out: usize, groups: usize) -> Result<ValueId, Fault> {
     let [channels, height, width] = feature_map("conv", &cell.ty(x))?;
     if !channels.is_multiple_of(groups) || !out.is_multiple_of(groups) {
-        let message =
-            format!("{groups} groups do not divide both {channels} input and {out} output channels");
+        let message = format!("{groups} groups do not divide both {channels} input and {out} output channels");
         return Err(Mismatch::new(message).help("both numbers of channels are multiples of `groups`").into());
     }
     let (kernel, stride, dilation) =
