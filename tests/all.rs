@@ -8,3 +8,4 @@ mod parts;
 mod report;
 mod specs;
 mod syntax;
+mod train;
