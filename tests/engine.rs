@@ -58,12 +58,13 @@ fn smooth(mut graph: Graph) -> Graph {
     graph
 }
 
-/// Two engines agree when their numbers differ by at most this share of the largest number in the tensor.
+/// Two engines agree when their numbers differ by at most this share of the largest number in the tensor, or of 0.01 where all
+/// are smaller: a gradient that a norm behind it cancels is rounding alone.
 const TOLERANCE: f32 = 2e-4;
 
 fn assert_agree(what: &str, a: &[f32], b: &[f32]) {
     assert_eq!(a.len(), b.len(), "{what}");
-    let scale = b.iter().fold(1e-3f32, |most, x| most.max(x.abs()));
+    let scale = b.iter().fold(1e-2f32, |most, x| most.max(x.abs()));
     for (i, (a, b)) in a.iter().zip(b).enumerate() {
         assert!((a - b).abs() <= TOLERANCE * scale, "{what}: element {i} is {a} on one engine and {b} on another");
     }
