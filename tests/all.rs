@@ -6,3 +6,4 @@ mod ops;
 mod parts;
 mod report;
 mod syntax;
+mod tidy;
