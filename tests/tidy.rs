@@ -225,6 +225,7 @@ fn every_snapshot_has_its_test() {
         ("tests/snapshots/all__ops__kept.snap", "---\nsource: tests/ops.rs\n---\n"),
         ("tests/snapshots/all__ops__errors.snap", "---\nsource: tests/ops.rs\n---\n"),
         ("tests/snapshots/all__ops__gone.snap", "---\nsource: tests/ops.rs\n---\n"),
+        ("tests/snapshots/free.snap", "---\nsource: tests/ops.rs\n---\n"),
         ("tests/snapshots/moved.snap", "---\nsource: tests/gone.rs\n---\n"),
         ("tests/snapshots/all__ops__kept.snap.new", "---\nsource: tests/ops.rs\n---\n"),
     ];
