@@ -61,15 +61,8 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(graph: &'a Graph, kept: &[ValueId]) -> Self {
-        let mut last = vec![None; graph.values.len()];
-        for (i, value) in graph.values.iter().enumerate() {
-            value.inputs().iter().for_each(|id| last[id.0] = Some(i));
-        }
-        for (i, value) in graph.values.iter().enumerate() {
-            if matches!(value.definition, Definition::Leaf(_)) || kept.contains(&ValueId(i)) {
-                last[i] = None;
-            }
-        }
+        let leaves = graph.ids().filter(|&id| matches!(graph.value(id).definition, Definition::Leaf(_)));
+        let last = graph.last_reads(kept.iter().copied().chain(leaves));
         Self { graph, values: vec![None; graph.values.len()], last, tape: Recording::default() }
     }
 

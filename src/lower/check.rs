@@ -4,7 +4,7 @@ use crate::base::{DType, Diagnostic, Diagnostics, Dim, Result, Type};
 use crate::graph::{Graph, Mode, Role};
 use crate::model::{Measure, Model, Port, Selection, Term};
 use crate::parts::losses::Takes;
-use crate::parts::metrics;
+use crate::parts::metrics::{self, elements::channel_axis};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
@@ -49,7 +49,7 @@ pub fn loss(term: &Term, takes: Takes, prediction: &Type, target: &Port) -> Opti
         (None, Takes::Classes) => wrong(format!("`{name}` takes classes, and `{}` has numbers", term.target))
             .map(|d| d.help("`mse` or `huber` take numbers")),
         (Some(classes), _) => {
-            let given = class_axis(prediction).map(|axis| prediction.dims[axis]);
+            let given = channel_axis(prediction.rank()).map(|axis| prediction.dims[axis]);
             match given {
                 Some(Dim::Size(n)) if n != classes.count => wrong(format!(
                     "the head `{}` tells {n} classes apart, and `{}` has {}",
@@ -70,15 +70,6 @@ pub fn loss(term: &Term, takes: Takes, prediction: &Type, target: &Port) -> Opti
     }
 }
 
-/// The axis of the classes: behind the batch, or the last one of a sequence.
-fn class_axis(prediction: &Type) -> Option<usize> {
-    match prediction.rank() {
-        2 | 4 => Some(1),
-        3 => Some(2),
-        _ => None,
-    }
-}
-
 /// Whether a metric can compare a head's values with a target.
 pub fn measure(measure: &Measure, prediction: &Type, target: &Port) -> Option<Diagnostic> {
     let name = measure.metric.signature.name;
@@ -89,7 +80,7 @@ pub fn measure(measure: &Measure, prediction: &Type, target: &Port) -> Option<Di
     if let Err(mismatch) = metrics::accepts(name, prediction, &target.ty.ty) {
         return Some(mismatch.help.into_iter().fold(place(mismatch.message), Diagnostic::help));
     }
-    let given = class_axis(prediction).map(|axis| prediction.dims[axis]);
+    let given = channel_axis(prediction.rank()).map(|axis| prediction.dims[axis]);
     match (&target.ty.classes, given) {
         (Some(classes), Some(Dim::Size(n))) if n != classes.count => Some(place(format!(
             "the head `{}` tells {n} classes apart, and `{}` has {}",
