@@ -1,7 +1,7 @@
 //! The tables of the language reference, in Markdown, made from the signatures that also check specs.
 
 use super::{catalog, pages};
-use crate::base::signature::{Default as DefaultValue, Param, PartKind, Signature};
+use crate::base::signature::{Default as DefaultValue, Kind, Param, PartKind, Signature};
 use std::fmt::Write;
 
 /// One table a page: a row for each part, and below it a row for each of its arguments, in the order in which they bind.
@@ -37,8 +37,32 @@ fn introduction(kind: PartKind) -> &'static str {
 fn part(text: &mut String, signature: &Signature) {
     let _ = writeln!(text, "| **`{}`** | | | {} |", signature.name, cell(signature.summary));
     for param in signature.params {
-        let (kind, default) = (cell(&param.kind.describe()), default(param));
+        let (kind, default) = (cell(&takes(&param.kind)), default(param));
         let _ = writeln!(text, "| `{}` | {kind} | {default} | {} |", param.name, cell(param.doc));
+    }
+}
+
+/// What an argument may be, as briefly as a table wants it.
+fn takes(kind: &Kind) -> String {
+    match kind {
+        Kind::Count => "integer ≥ 1".into(),
+        Kind::Whole => "integer ≥ 0".into(),
+        Kind::Integer => "integer".into(),
+        Kind::Number => "number".into(),
+        Kind::Positive => "number > 0".into(),
+        Kind::NonNegative => "number ≥ 0".into(),
+        Kind::Fraction => "0 ≤ number < 1".into(),
+        Kind::Factor => "multiple, `0.1x`".into(),
+        Kind::Duration => "time, `2ms`".into(),
+        Kind::Flag => "`true`, `false`".into(),
+        Kind::Text => "text".into(),
+        Kind::Word(words) => words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", "),
+        Kind::List(kind) => format!("list of {}", takes(kind)),
+        Kind::Rest(kind) => format!("any number of: {}", takes(kind)),
+        Kind::Either(kinds) => kinds.iter().map(takes).collect::<Vec<_>>().join(", or "),
+        Kind::Part(kind) => kind.noun().into(),
+        Kind::Chain => "layers".into(),
+        Kind::Prediction | Kind::Target => "name".into(),
     }
 }
 
