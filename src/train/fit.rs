@@ -11,6 +11,7 @@ use crate::engine::{Engine, Noise, Weights};
 use crate::graph::{Graph, Mode, Purpose, ValueId};
 use crate::lower::lower;
 use crate::model::{LearningRate, Model};
+use crate::parts::metrics::Direction;
 use crate::parts::optimizers::{self, Hyper, Optimizer, clip};
 use crate::parts::schedules::{self, Progress};
 use crate::passes;
@@ -92,7 +93,7 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
             seconds: began.elapsed().as_secs_f64(),
         };
         let objective = record.objective();
-        let is_best = state.counters.best().is_none_or(|best| objective < best);
+        let is_best = state.counters.best().is_none_or(|best| Direction::Lower.better(objective, best));
         if is_best {
             state.counters.best = Some(objective.to_bits());
             state.counters.best_epoch = record.epoch;
