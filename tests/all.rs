@@ -9,4 +9,5 @@ mod parts;
 mod report;
 mod specs;
 mod syntax;
+mod tidy;
 mod train;

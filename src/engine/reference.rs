@@ -10,8 +10,9 @@ use crate::data::Batch;
 use crate::each_rank;
 use crate::graph::{Definition, Graph, Leaf, Role, ValueId};
 use crate::ops::Value;
+use crate::ops::pullback::gradient;
 use crate::ops::value::Recording;
-use dfdx::prelude::{Backward, Cpu, Merge, PutTape, Shape, Tensor};
+use dfdx::prelude::{Backward, Merge, PutTape};
 use indexmap::IndexMap;
 
 pub struct Reference;
@@ -56,7 +57,8 @@ impl Session for Taping<'_> {
             let Definition::Leaf(Leaf::Parameter(path)) = &value.definition else { continue };
             if graph.parameters[path].role == Role::Trained {
                 let leaf = run.values[id].as_ref().expect("leaves are kept");
-                self.gradients.insert(path.clone(), gradient(leaf, &mut gradients));
+                let gradient = gradient(leaf, &mut gradients).expect("a parameter has numbers");
+                self.gradients.insert(path.clone(), gradient);
             }
         }
         values
@@ -78,15 +80,8 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(graph: &'a Graph, kept: &[ValueId]) -> Self {
-        let mut last = vec![None; graph.values.len()];
-        for (i, value) in graph.values.iter().enumerate() {
-            value.inputs().iter().for_each(|id| last[id.0] = Some(i));
-        }
-        for (i, value) in graph.values.iter().enumerate() {
-            if matches!(value.definition, Definition::Leaf(_)) || kept.contains(&ValueId(i)) {
-                last[i] = None;
-            }
-        }
+        let leaves = graph.ids().filter(|&id| matches!(graph.value(id).definition, Definition::Leaf(_)));
+        let last = graph.last_reads(kept.iter().copied().chain(leaves));
         Self { graph, values: vec![None; graph.values.len()], last, tape: Recording::default() }
     }
 
@@ -140,20 +135,5 @@ impl<'a> Run<'a> {
 
     fn objective(&self, id: ValueId) -> crate::ops::value::T0 {
         self.value(id).clone().r0()
-    }
-}
-
-/// The gradient of a leaf: zeros where none came.
-fn gradient(value: &Value, gradients: &mut dfdx::prelude::Gradients<f32, Cpu>) -> Vec<f32> {
-    fn read<S: Shape>(t: &Tensor<S, f32, Cpu>, gradients: &mut dfdx::prelude::Gradients<f32, Cpu>) -> Vec<f32> {
-        std::mem::take(&mut **gradients.get_or_alloc_mut(t).expect("memory for a gradient"))
-    }
-    match value {
-        Value::R0(t) => read(t, gradients),
-        Value::R1(t) => read(t, gradients),
-        Value::R2(t) => read(t, gradients),
-        Value::R3(t) => read(t, gradients),
-        Value::R4(t) => read(t, gradients),
-        Value::Ids(_) => unreachable!("a parameter has numbers"),
     }
 }

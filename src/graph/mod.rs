@@ -173,6 +173,16 @@ impl Graph {
         self.outputs.iter().find(|o| o.name == name && o.purpose == purpose)
     }
 
+    /// For each value, the last value that reads it; `None` for what is kept, and for what nothing reads.
+    pub fn last_reads(&self, kept: impl IntoIterator<Item = ValueId>) -> Vec<Option<usize>> {
+        let mut last = vec![None; self.values.len()];
+        for (i, value) in self.values.iter().enumerate() {
+            value.inputs().iter().for_each(|id| last[id.0] = Some(i));
+        }
+        kept.into_iter().for_each(|id| last[id.0] = None);
+        last
+    }
+
     /// What training minimises, in a graph that has it.
     pub fn objective(&self) -> Option<ValueId> {
         self.outputs.iter().find(|o| o.purpose == Purpose::Objective).map(|o| o.value)

@@ -5,7 +5,7 @@ use crate::data::FieldType;
 use crate::graph::{Graph, Mode, Role};
 use crate::model::{Measure, Model, Port, Selection, Term};
 use crate::parts::losses::Takes;
-use crate::parts::metrics;
+use crate::parts::metrics::{self, elements::channel_axis};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
@@ -58,7 +58,7 @@ pub fn loss(term: &Term, takes: Takes, prediction: &Type, target: &Port) -> Opti
             Some(diagnostic.help("give one weight for each class, in their order"))
         }
         (Some(classes), _) => {
-            let given = class_axis(prediction).map(|axis| prediction.dims[axis]);
+            let given = channel_axis(prediction.rank()).map(|axis| prediction.dims[axis]);
             match given {
                 Some(Dim::Size(n)) if n != classes.count => wrong(format!(
                     "the head `{}` tells {n} classes apart, and `{}` has {}",
@@ -80,7 +80,7 @@ pub fn loss(term: &Term, takes: Takes, prediction: &Type, target: &Port) -> Opti
 
 /// Whether a head tells classes apart at the places where the target has one.
 fn places(term: &Term, prediction: &Type, target: &Port) -> Option<Diagnostic> {
-    let axis = class_axis(prediction)?;
+    let axis = channel_axis(prediction.rank())?;
     let (mut given, wanted) = (prediction.inner(), target.ty.ty.inner());
     given.remove(axis - 1);
     if given == wanted {
@@ -114,15 +114,6 @@ pub fn written(ty: &FieldType) -> String {
     }
 }
 
-/// The axis of the classes: behind the batch, or the last one of a sequence.
-fn class_axis(prediction: &Type) -> Option<usize> {
-    match prediction.rank() {
-        2 | 4 => Some(1),
-        3 => Some(2),
-        _ => None,
-    }
-}
-
 /// Whether a metric can compare a head's values with a target.
 pub fn measure(measure: &Measure, prediction: &Type, target: &Port) -> Option<Diagnostic> {
     let name = measure.metric.signature.name;
@@ -133,7 +124,7 @@ pub fn measure(measure: &Measure, prediction: &Type, target: &Port) -> Option<Di
     if let Err(mismatch) = metrics::accepts(name, prediction, &target.ty.ty) {
         return Some(mismatch.help.into_iter().fold(place(mismatch.message), Diagnostic::help));
     }
-    let given = class_axis(prediction).map(|axis| prediction.dims[axis]);
+    let given = channel_axis(prediction.rank()).map(|axis| prediction.dims[axis]);
     if let (Some(classes), "top_k") = (&target.ty.classes, name)
         && measure.metric.args.size("k") >= classes.count
     {

@@ -3,11 +3,10 @@
 //! `x` of `[batch, C, H, W]`. Row `i` of `n` averages the rows from `⌊i · H / n⌋` up to `⌈(i + 1) · H / n⌉`, and
 //! columns alike, as in PyTorch.
 
-use super::operation::{Mismatch, Operation, image, numbers, sizes};
-use super::sound::linear_map;
+use super::operation::{Mismatch, Operation};
 use super::value::{Tape, Value, take};
+use super::window::{resample, resized};
 use crate::base::Type;
-use dfdx::prelude::{HasShape, ReshapeTo};
 use serde::{Deserialize, Serialize};
 
 /// Inputs: `x`.
@@ -21,25 +20,21 @@ impl Operation for AdaptiveAvgPool2d {
     const NAME: &'static str = "adaptive_avg_pool2d";
 
     fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
-        let [x] = numbers(Self::NAME, inputs)?;
-        let [c, _, _] = image(Self::NAME, &x)?;
-        sizes(Self::NAME, "size", &self.size, 1)?;
-        Ok(x.with_inner(&[c, self.size[0], self.size[1]]))
+        resized(Self::NAME, inputs, self.size)
     }
 
     fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {
         let [x] = take(inputs);
-        let x = x.r4();
-        let &(batch, c, h, w) = x.shape();
         let [oh, ow] = self.size;
         let span = |i: usize, from: usize, to: usize| i * from / to..((i + 1) * from).div_ceil(to);
-        let window = |p: usize| {
-            let (rows, columns) = (span(p / ow, h, oh), span(p % ow, w, ow));
-            let weight = 1.0 / (rows.len() * columns.len()) as f32;
-            rows.flat_map(|y| columns.clone().map(move |x| (y * w + x, weight))).collect()
-        };
-        let taps = (0..oh * ow).map(window).collect();
-        linear_map(x.reshape_like(&(batch * c, h * w)), taps).reshape_like(&(batch, c, oh, ow)).into()
+        resample(x, self.size, |[h, w]| {
+            let window = |p: usize| {
+                let (rows, columns) = (span(p / ow, h, oh), span(p % ow, w, ow));
+                let weight = 1.0 / (rows.len() * columns.len()) as f32;
+                rows.flat_map(|y| columns.clone().map(move |x| (y * w + x, weight))).collect()
+            };
+            (0..oh * ow).map(window).collect()
+        })
     }
 
     fn flops(&self, inputs: &[Type], output: &Type) -> u64 {

@@ -3,12 +3,10 @@
 //! `x` of `[batch, C, H, W]`. Padding counts as zeros when `count_padding` is true, and not at all otherwise, as
 //! PyTorch's `count_include_pad` and TensorFlow's `SAME` have it.
 
-use super::operation::{Mismatch, Operation, image, numbers};
-use super::sound::linear_map;
+use super::operation::{Mismatch, Operation};
 use super::value::{Tape, Value, take};
-use super::window::Window;
+use super::window::{Window, resample};
 use crate::base::Type;
-use dfdx::prelude::{HasShape, ReshapeTo};
 use serde::{Deserialize, Serialize};
 
 /// Inputs: `x`.
@@ -31,25 +29,19 @@ impl Operation for AvgPool2d {
     const NAME: &'static str = "avg_pool2d";
 
     fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
-        let [x] = numbers(Self::NAME, inputs)?;
-        let [c, h, w] = image(Self::NAME, &x)?;
-        self.window().check(Self::NAME, [h, w])?;
-        self.window().check_overlap(Self::NAME)?;
-        let [oh, ow] = self.window().output([h, w]);
-        Ok(x.with_inner(&[c, oh, ow]))
+        self.window().pool(Self::NAME, inputs)
     }
 
     fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {
         let [x] = take(inputs);
-        let x = x.r4();
-        let &(batch, c, h, w) = x.shape();
-        let [oh, ow] = self.window().output([h, w]);
+        let dims = x.dims();
+        let size = [dims[2], dims[3]];
         let mean = |pixels: Vec<usize>| {
             let counted = if self.count_padding { self.kernel[0] * self.kernel[1] } else { pixels.len() };
             pixels.into_iter().map(|pixel| (pixel, 1.0 / counted as f32)).collect()
         };
-        let taps = self.window().positions([h, w]).into_iter().map(mean).collect();
-        linear_map(x.reshape_like(&(batch * c, h * w)), taps).reshape_like(&(batch, c, oh, ow)).into()
+        let window = self.window();
+        resample(x, window.output(size), |size| window.positions(size).into_iter().map(mean).collect())
     }
 
     fn flops(&self, _inputs: &[Type], output: &Type) -> u64 {

@@ -3,7 +3,7 @@
 //! `x` of `[batch, C, H, W]`; padding never wins. The gradient goes to the number that won, the first in row-major
 //! order of the window when several are equal, as in PyTorch; a NaN wins over every number.
 
-use super::operation::{Mismatch, Operation, image, numbers};
+use super::operation::{Mismatch, Operation};
 use super::sound::pick;
 use super::value::{Tape, Value, take};
 use super::window::Window;
@@ -29,12 +29,7 @@ impl Operation for MaxPool2d {
     const NAME: &'static str = "max_pool2d";
 
     fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
-        let [x] = numbers(Self::NAME, inputs)?;
-        let [c, h, w] = image(Self::NAME, &x)?;
-        self.window().check(Self::NAME, [h, w])?;
-        self.window().check_overlap(Self::NAME)?;
-        let [oh, ow] = self.window().output([h, w]);
-        Ok(x.with_inner(&[c, oh, ow]))
+        self.window().pool(Self::NAME, inputs)
     }
 
     fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {

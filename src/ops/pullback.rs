@@ -53,8 +53,8 @@ fn seed(value: &Value, tape: &mut Recording, cotangent: Vec<f32>) {
     }
 }
 
-/// Takes the gradient of an input out of the finished backward pass.
-fn gradient(value: &Value, gradients: &mut Gradients<f32, Cpu>) -> Option<Vec<f32>> {
+/// Takes the gradient of an input out of the finished backward pass: zeros where none came, `None` for indices.
+pub fn gradient(value: &Value, gradients: &mut Gradients<f32, Cpu>) -> Option<Vec<f32>> {
     fn read<S: Shape>(t: &Tensor<S, f32, Cpu>, gradients: &mut Gradients<f32, Cpu>) -> Vec<f32> {
         let gradient = gradients.get_or_alloc_mut(t).expect("memory for a gradient");
         std::mem::take(&mut **gradient)

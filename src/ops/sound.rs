@@ -2,7 +2,7 @@
 //!
 //! dfdx 0.13 assigns where it must accumulate in the gradient of `slice`, has a wrong constant in that of
 //! `accurate_gelu`, gives every tie of a maximum the full gradient, hides NaN in `relu` and `max`, and mis-orders the
-//! gradient of a `softmax` over a strided view. The raw calls are therefore disallowed in `clippy.toml`, and this is
+//! gradient of a `softmax` over a strided view. The raw calls are therefore disallowed in `.clippy.toml`, and this is
 //! the only file that may make them. What is here takes any layout, and gives contiguous tensors with identities of
 //! their own.
 

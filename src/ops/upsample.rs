@@ -4,11 +4,10 @@
 //! axis, with pixels as areas (source place `(i + ½) · H / h − ½`, not below 0); `bilinear_aligned` maps corner centres
 //! onto corner centres (`i · (H − 1) / (h − 1)`). They agree with `torch.nn.functional.interpolate`.
 
-use super::operation::{Mismatch, Operation, image, numbers, sizes};
-use super::sound::linear_map;
+use super::operation::{Mismatch, Operation};
 use super::value::{Tape, Value, take};
+use super::window::{resample, resized};
 use crate::base::Type;
-use dfdx::prelude::{HasShape, ReshapeTo};
 use serde::{Deserialize, Serialize};
 
 /// How a pixel of the result is made.
@@ -47,27 +46,24 @@ impl Operation for Upsample {
     const NAME: &'static str = "upsample";
 
     fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
-        let [x] = numbers(Self::NAME, inputs)?;
-        let [c, _, _] = image(Self::NAME, &x)?;
-        sizes(Self::NAME, "size", &self.size, 1)?;
-        Ok(x.with_inner(&[c, self.size[0], self.size[1]]))
+        resized(Self::NAME, inputs, self.size)
     }
 
     fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {
         let [x] = take(inputs);
-        let x = x.r4();
-        let &(batch, c, h, w) = x.shape();
         let [oh, ow] = self.size;
-        let columns: Vec<_> = (0..ow).map(|i| self.sources(i, w, ow)).collect();
-        let mut taps = Vec::with_capacity(oh * ow);
-        for rows in (0..oh).map(|i| self.sources(i, h, oh)) {
-            for columns in &columns {
-                let pixels =
-                    rows.iter().flat_map(|&(y, a)| columns.iter().map(move |&(x, b)| (y * w + x, (a * b) as f32)));
-                taps.push(pixels.collect());
+        resample(x, self.size, |[h, w]| {
+            let columns: Vec<_> = (0..ow).map(|i| self.sources(i, w, ow)).collect();
+            let mut taps = Vec::with_capacity(oh * ow);
+            for rows in (0..oh).map(|i| self.sources(i, h, oh)) {
+                for columns in &columns {
+                    let pixels =
+                        rows.iter().flat_map(|&(y, a)| columns.iter().map(move |&(x, b)| (y * w + x, (a * b) as f32)));
+                    taps.push(pixels.collect());
+                }
             }
-        }
-        linear_map(x.reshape_like(&(batch * c, h * w)), taps).reshape_like(&(batch, c, oh, ow)).into()
+            taps
+        })
     }
 
     fn flops(&self, _inputs: &[Type], output: &Type) -> u64 {

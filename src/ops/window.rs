@@ -1,9 +1,12 @@
-//! Windows that slide over an image: the one arithmetic of convolutions and pools.
+//! Windows that slide over an image: the one arithmetic of convolutions and pools; and what pools and `upsample` share.
 //!
 //! A window of `kernel` samples, `dilation` apart, starts every `stride` pixels over the image with its padding around.
 
-use super::operation::{Mismatch, require, sizes};
-use super::sound::NOWHERE;
+use super::operation::{Mismatch, image, numbers, require, sizes};
+use super::sound::{NOWHERE, linear_map};
+use super::value::{Tape, Value};
+use crate::base::Type;
+use dfdx::prelude::{HasShape, ReshapeTo};
 
 /// The attributes of a sliding window, each as `[vertical, horizontal]`; padding as top, bottom, left, right.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +62,16 @@ impl Window {
         })
     }
 
+    /// The signature of a pool.
+    pub fn pool(&self, name: &str, inputs: &[Type]) -> Result<Type, Mismatch> {
+        let [x] = numbers(name, inputs)?;
+        let [c, h, w] = image(name, &x)?;
+        self.check(name, [h, w])?;
+        self.check_overlap(name)?;
+        let [oh, ow] = self.output([h, w]);
+        Ok(x.with_inner(&[c, oh, ow]))
+    }
+
     /// For each sample of the window and each position of it, in that order, the pixel it reads.
     pub fn pixels(&self, [h, w]: [usize; 2]) -> Vec<usize> {
         let [oh, ow] = self.output([h, w]);
@@ -84,4 +97,22 @@ impl Window {
         let pixels = self.pixels(size);
         (0..oh * ow).map(|p| pixels[p..].iter().step_by(oh * ow).copied().filter(|&i| i != NOWHERE).collect()).collect()
     }
+}
+
+/// The signature of an op that gives an image of another height and width.
+pub fn resized(name: &str, inputs: &[Type], size: [usize; 2]) -> Result<Type, Mismatch> {
+    let [x] = numbers(name, inputs)?;
+    let [c, _, _] = image(name, &x)?;
+    sizes(name, "size", &size, 1)?;
+    Ok(x.with_inner(&[c, size[0], size[1]]))
+}
+
+/// For each pixel of the result, in row-major order, the pixels of the image that it is the weighted sum of.
+pub type Taps = Vec<Vec<(usize, f32)>>;
+
+/// The images of `[batch, C, H, W]` made anew, each channel by the taps for images of `[H, W]`.
+pub fn resample<T: Tape>(x: Value<T>, [oh, ow]: [usize; 2], taps: impl FnOnce([usize; 2]) -> Taps) -> Value<T> {
+    let x = x.r4();
+    let &(batch, c, h, w) = x.shape();
+    linear_map(x.reshape_like(&(batch * c, h * w)), taps([h, w])).reshape_like(&(batch, c, oh, ow)).into()
 }

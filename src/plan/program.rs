@@ -29,6 +29,9 @@ pub struct Needs {
     pub output: bool,
 }
 
+/// What the pull-back of an op with that many inputs reads.
+pub type AllNeeds<'a> = &'a dyn Fn(&Op, usize) -> Needs;
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum Instruction {
     /// Bring the numbers of a leaf that is no parameter into its place; indices go to a list of their own.
@@ -67,7 +70,7 @@ pub fn forward(graph: &Graph, batch: usize, kept: &[ValueId]) -> Program {
 }
 
 /// The forward program and the backward program behind it, from the graph's objective to every trained parameter.
-pub fn backward(graph: &Graph, batch: usize, kept: &[ValueId], needs: &dyn Fn(&Op, usize) -> Needs) -> Program {
+pub fn backward(graph: &Graph, batch: usize, kept: &[ValueId], needs: AllNeeds) -> Program {
     Draft::new(graph, batch, kept).finish(Some(needs))
 }
 
@@ -122,7 +125,7 @@ impl<'a> Draft<'a> {
         needed
     }
 
-    fn finish(mut self, needs: Option<&dyn Fn(&Op, usize) -> Needs>) -> Program {
+    fn finish(mut self, needs: Option<AllNeeds>) -> Program {
         let objective = needs.and_then(|_| self.graph.objective());
         let needed = self.needed(objective);
         for id in self.graph.ids().filter(|id| needed[id.0]) {
@@ -177,12 +180,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The backward program, and the gradients it leaves for the optimizer.
-    fn reverse(
-        &mut self,
-        objective: ValueId,
-        needs: &dyn Fn(&Op, usize) -> Needs,
-        needed: &[bool],
-    ) -> IndexMap<String, Place> {
+    fn reverse(&mut self, objective: ValueId, needs: AllNeeds, needed: &[bool]) -> IndexMap<String, Place> {
         let graph = self.graph;
         let mut gradients: Vec<Option<usize>> = vec![None; graph.values.len()];
         if graph.value(objective).taped {

@@ -43,13 +43,7 @@ pub fn schedule(graph: &Graph) -> Vec<Step> {
 
 /// For each value, the last value that reads it; `None` when it is an output, is kept for an update, or nothing reads it.
 pub fn last_reads(graph: &Graph) -> Vec<Option<usize>> {
-    let mut last = vec![None; graph.values.len()];
-    for (i, value) in graph.values.iter().enumerate() {
-        value.inputs().iter().for_each(|id| last[id.0] = Some(i));
-    }
-    let kept = graph.outputs.iter().map(|o| o.value).chain(graph.updates.iter().map(|u| u.value));
-    kept.for_each(|id| last[id.0] = None);
-    last
+    graph.last_reads(graph.outputs.iter().map(|o| o.value).chain(graph.updates.iter().map(|u| u.value)))
 }
 
 fn reference(graph: &Graph, id: usize) -> String {

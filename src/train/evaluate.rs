@@ -44,9 +44,7 @@ pub fn evaluate(
             match output.purpose {
                 Purpose::Objective => objective.add(f64::from(value[0]), batch.size as f64),
                 Purpose::Loss => {
-                    let term = model.terms.iter().find(|t| t.name == output.name).expect("a loss is a term's");
-                    let labels = batch.present[&term.target].iter().filter(|p| **p > 0.0).count();
-                    means[&output.name].add(f64::from(value[0]), labels as f64);
+                    means[&output.name].add(f64::from(value[0]), labelled(model, &output.name, &batch));
                 }
                 Purpose::Head => {
                     for (measure, meter) in
@@ -65,6 +63,12 @@ pub fn evaluate(
         losses: means.into_iter().map(|(name, mean)| (name, mean.value())).collect(),
         metrics: model.measures.iter().zip(&meters).map(|(m, meter)| (m.name.clone(), meter.value())).collect(),
     })
+}
+
+/// How many rows of a batch have the label of a task: the weight of its loss in a mean over batches.
+pub fn labelled(model: &Model, task: &str, batch: &Batch) -> f64 {
+    let term = model.terms.iter().find(|t| t.name == task).expect("a loss is a term's");
+    batch.present[&term.target].iter().filter(|p| **p > 0.0).count() as f64
 }
 
 /// Shows a batch to a metric, in the units of the data.

@@ -1,16 +1,17 @@
 //! The training loop.
 
 use super::checkpoint::State;
-use super::evaluate::{Evaluation, Mean, evaluate};
+use super::evaluate::{Evaluation, Mean, evaluate, labelled};
 use super::history::{EpochRecord, History, TrainRecord};
 use super::run::Run;
 use super::sources::{RowId, Sources};
 use crate::base::{Diagnostic, Result};
-use crate::data::{Batch, Split};
+use crate::data::Split;
 use crate::engine::{Engine, Noise, Weights};
 use crate::graph::{Graph, Mode, Purpose, ValueId};
 use crate::lower::lower;
 use crate::model::{LearningRate, Model};
+use crate::parts::metrics::Direction;
 use crate::parts::optimizers::{self, Hyper, Optimizer, clip};
 use crate::parts::schedules::{self, Progress};
 use crate::passes;
@@ -92,7 +93,7 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
             seconds: began.elapsed().as_secs_f64(),
         };
         let objective = record.objective();
-        let is_best = state.counters.best().is_none_or(|best| objective < best);
+        let is_best = state.counters.best().is_none_or(|best| Direction::Lower.better(objective, best));
         if is_best {
             state.counters.best = Some(objective.to_bits());
             state.counters.best_epoch = record.epoch;
@@ -174,7 +175,7 @@ impl Epoch<'_> {
             }
             objective.add(total, batch.size as f64);
             for ((mean, (name, _)), value) in means.iter_mut().zip(&losses).zip(&values[1..]) {
-                mean.add(f64::from(value[0]), self.labels(name, &batch));
+                mean.add(f64::from(value[0]), labelled(self.model, name, &batch));
             }
             let (paths, mut gradients): (Vec<&str>, Vec<&mut [f32]>) = session.gradients().into_iter().unzip();
             norms.add(
@@ -201,12 +202,6 @@ impl Epoch<'_> {
             gradient_norm: norms.value().unwrap_or(0.0),
         };
         Ok((record, lr))
-    }
-
-    /// How many rows of a batch have the label of a task.
-    fn labels(&self, task: &str, batch: &Batch) -> f64 {
-        let term = self.model.terms.iter().find(|t| t.name == task).expect("a loss is a term's");
-        batch.present[&term.target].iter().filter(|p| **p > 0.0).count() as f64
     }
 
     /// Moves one parameter, at the rate and decay that `tune` gives it.

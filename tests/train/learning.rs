@@ -20,7 +20,7 @@ fn three_tasks_on_one_trunk_learn_the_tumours() {
 fn every_task_learns_when_three_labels_in_ten_are_missing() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let run = train(folder.path(), &specs().join("missing.mtl"), &[]);
-    for (name, least) in [("auroc(diagnosis)", 0.97), ("r2(size)", 0.75), ("r2(grain)", 0.75)] {
+    for (name, least) in [("auroc(diagnosis)", 0.98), ("r2(size)", 0.85), ("r2(grain)", 0.85)] {
         let value = metric(&run, "test", name);
         assert!(value >= least, "{name} is {value}");
     }

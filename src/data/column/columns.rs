@@ -84,7 +84,9 @@ fn nothing(text: &str, pattern: &Arg, selection: &Selection) -> Diagnostic {
             .note(format!("`all` and globs pass over {}", problem::list(matching)))
             .help("name a column without `*` to take it anyway");
     }
-    let none = Diagnostic::error(format!("`{text}` matches no column of `{}`", table.name)).at(pattern.span).place(&table.name);
+    let none = Diagnostic::error(format!("`{text}` matches no column of `{}`", table.name))
+        .at(pattern.span)
+        .place(&table.name);
     match text.contains('*') {
         true => none.help(format!("there is {}", problem::list(table.names()))),
         false => problem::suggest(none, text, table.names()),
@@ -114,10 +116,14 @@ mod tests {
 
     #[test]
     fn globs() {
-        for (pattern, name) in [("*", ""), ("*radius*", "mean radius"), ("mean *", "mean area"), ("a*b*c", "a--b-bc"), ("ab", "ab")] {
+        for (pattern, name) in
+            [("*", ""), ("*radius*", "mean radius"), ("mean *", "mean area"), ("a*b*c", "a--b-bc"), ("ab", "ab")]
+        {
             assert!(glob(pattern, name), "{pattern} {name}");
         }
-        for (pattern, name) in [("*radius", "radius error"), ("mean*", "a mean"), ("a*a", "a"), ("a*b*c", "acb"), ("", "a")] {
+        for (pattern, name) in
+            [("*radius", "radius error"), ("mean*", "a mean"), ("a*a", "a"), ("a*b*c", "acb"), ("", "a")]
+        {
             assert!(!glob(pattern, name), "{pattern} {name}");
         }
     }

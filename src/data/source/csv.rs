@@ -97,7 +97,11 @@ fn read_one(
         };
         if names.iter().any(|known| known == name) {
             let place = format!("{}:{line}", file.name);
-            return Err(file.broken(format!("two columns are named `{name}`")).place(place).help("rename one of them").into());
+            return Err(file
+                .broken(format!("two columns are named `{name}`"))
+                .place(place)
+                .help("rename one of them")
+                .into());
         }
         names.push(name.to_string());
     }

@@ -88,7 +88,8 @@ fn load(file: &File, hash: &mut Sha256) -> Result<(Vec<usize>, Numbers)> {
     let Some(header) = bytes.get(4..start) else { return Err(cut_short(format!("at least {start}")).into()) };
     let dims: Vec<usize> =
         header.chunks_exact(4).map(|axis| u32::from_be_bytes([axis[0], axis[1], axis[2], axis[3]]) as usize).collect();
-    let wanted = dims.iter().try_fold(element.size_bytes(), |size, &n| size.checked_mul(n)).and_then(|n| n.checked_add(start));
+    let wanted =
+        dims.iter().try_fold(element.size_bytes(), |size, &n| size.checked_mul(n)).and_then(|n| n.checked_add(start));
     if rank == 0 || wanted != Some(bytes.len()) {
         return Err(cut_short(wanted.map_or("more than there can be".into(), |n| n.to_string())).into());
     }

@@ -67,8 +67,8 @@ fn read(_: &Args, files: &[File], hash: &mut Sha256) -> Result<Table> {
 }
 
 fn parse(line: &[u8]) -> std::result::Result<Map<String, Value>, Fault> {
-    let text = std::str::from_utf8(line)
-        .map_err(|_| Fault::new("the line is not UTF-8").help("save the file as UTF-8"))?;
+    let text =
+        std::str::from_utf8(line).map_err(|_| Fault::new("the line is not UTF-8").help("save the file as UTF-8"))?;
     match serde_json::from_str(text) {
         Ok(Value::Object(row)) => Ok(row),
         Ok(_) => Err(Fault::new("the line is no object").help("write `{\"name\": value, …}`, one a line")),

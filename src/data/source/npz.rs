@@ -4,8 +4,8 @@
 //! Sizes that a header declares are checked against the bytes that are there before anything is allocated for them.
 
 use super::{File, LIMIT, SEED, SPLIT, SourceKind};
-use crate::base::signature::{Args, Kind, Param, PartKind, Signature};
 use crate::base::Result;
+use crate::base::signature::{Args, Kind, Param, PartKind, Signature};
 use crate::data::number::{Element, Numbers};
 use crate::data::table::{Column, Store, Table};
 use indexmap::IndexMap;
@@ -36,7 +36,8 @@ fn read(_: &Args, files: &[File], hash: &mut Sha256) -> Result<Table> {
     };
     let bytes = file.read(hash)?;
     let damaged = |what: &str| file.broken(what.to_string()).help("write it with `numpy.savez`, or copy it again");
-    let mut archive = ZipArchive::new(Cursor::new(&bytes)).map_err(|_| damaged("the file is no npz archive, or cut short"))?;
+    let mut archive =
+        ZipArchive::new(Cursor::new(&bytes)).map_err(|_| damaged("the file is no npz archive, or cut short"))?;
     let mut columns = IndexMap::new();
     for i in 0..archive.len() {
         let mut entry = archive.by_index(i).map_err(|_| damaged("the npz archive is damaged"))?;
@@ -67,7 +68,8 @@ enum Trouble {
 fn parse(bytes: Vec<u8>) -> std::result::Result<(usize, Vec<usize>, Numbers), Trouble> {
     let start = data_start(&bytes).ok_or(Trouble::Damaged)?;
     let header = NpyHeader::from_reader(&bytes[..start]).map_err(|_| Trouble::Damaged)?;
-    let unusable = |dtype: String| Trouble::Unusable(format!("holds {dtype}, and only numbers and booleans can be read"));
+    let unusable =
+        |dtype: String| Trouble::Unusable(format!("holds {dtype}, and only numbers and booleans can be read"));
     let plain = match header.dtype() {
         DType::Plain(plain) => plain,
         other => return Err(unusable(other.descr())),

@@ -18,7 +18,8 @@ pub static PART: StepKind = StepKind {
 };
 
 fn make(args: &Args, form: &Form, _: &Field) -> Result<Made, Fault> {
-    let names: Vec<String> = args.list("names").iter().filter_map(|arg| arg.value.as_text()).map(String::from).collect();
+    let names: Vec<String> =
+        args.list("names").iter().filter_map(|arg| arg.value.as_text()).map(String::from).collect();
     if names.is_empty() {
         return Err(Fault::new("`classes` names no class").help("for example `classes([\"even\", \"odd\"])`"));
     }

@@ -29,8 +29,9 @@ struct Forget {
 
 fn make(args: &Args, form: &Form, field: &Field) -> Result<Made, Fault> {
     if !field.is_target {
-        return Err(Fault::new("`forget` removes labels, and this field is an input")
-            .help("use it in the chain of a target"));
+        return Err(
+            Fault::new("`forget` removes labels, and this field is an input").help("use it in the chain of a target")
+        );
     }
     let step = Forget { fraction: args.float("fraction"), seed: args.size("seed") as u64 };
     Ok((Box::new(step), form.clone()))

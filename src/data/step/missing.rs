@@ -26,7 +26,9 @@ fn make(args: &Args, form: &Form, _: &Field) -> Result<Made, Fault> {
     let texts: Vec<String> = values.filter_map(|arg| arg.value.as_text()).map(String::from).collect();
     match form.kind {
         FormKind::Cells => Ok((Box::new(Pure(move |example| Ok(empty(example, &numbers, &texts)))), form.clone())),
-        _ if !texts.is_empty() => Err(Fault::new(format!("`missing` with a text takes cells of a table, and got {form}"))),
+        _ if !texts.is_empty() => {
+            Err(Fault::new(format!("`missing` with a text takes cells of a table, and got {form}")))
+        }
         _ => {
             let out = form.as_numbers("missing")?;
             let nan = move |_, x| if numbers.contains(&x) { f32::NAN } else { x };

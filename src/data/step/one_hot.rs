@@ -26,7 +26,8 @@ fn make(args: &Args, form: &Form, _: &Field) -> Result<Made, Fault> {
     };
     let count = names.as_ref().map_or_else(|| args.size("classes"), Vec::len);
     if form.known() != Some(vec![1]) || form.kind == FormKind::Tokens {
-        return Err(Fault::new(format!("`one_hot` takes one value, and got {form}")).help("give each column a field of its own"));
+        return Err(Fault::new(format!("`one_hot` takes one value, and got {form}"))
+            .help("give each column a field of its own"));
     }
     let step = Pure(move |example| one_hot(example, count, names.as_deref()));
     Ok((Box::new(step), Form::numbers(&[count])))

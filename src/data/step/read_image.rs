@@ -47,12 +47,14 @@ impl Step for ReadImage {
 /// The image in a file.
 pub fn decode(path: &Path) -> Result<Example, Fault> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let bytes = std::fs::read(path)
-        .map_err(|error| Fault::new(format!("cannot read image `{name}`: {}", error.kind())))?;
+    let bytes =
+        std::fs::read(path).map_err(|error| Fault::new(format!("cannot read image `{name}`: {}", error.kind())))?;
     let broken = |reason: String| {
-        Fault::new(format!("cannot decode image `{name}`: {reason}")).help("replace the file, or remove it from the data")
+        Fault::new(format!("cannot decode image `{name}`: {reason}"))
+            .help("replace the file, or remove it from the data")
     };
-    let reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format().map_err(|error| broken(error.to_string()))?;
+    let reader =
+        ImageReader::new(Cursor::new(&bytes)).with_guessed_format().map_err(|error| broken(error.to_string()))?;
     if reader.format().is_none() {
         return Err(broken("it is no png, jpeg, bmp or pnm".into()));
     }

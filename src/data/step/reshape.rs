@@ -15,8 +15,12 @@ pub static PART: StepKind = StepKind {
 };
 
 fn make(args: &Args, form: &Form, _: &Field) -> Result<Made, Fault> {
-    let sizes: Vec<usize> =
-        args.list("sizes").iter().filter_map(|arg| arg.value.as_int()).filter_map(|n| usize::try_from(n).ok()).collect();
+    let sizes: Vec<usize> = args
+        .list("sizes")
+        .iter()
+        .filter_map(|arg| arg.value.as_int())
+        .filter_map(|n| usize::try_from(n).ok())
+        .collect();
     let count = |dims: &[usize]| dims.iter().try_fold(1usize, |product, &n| product.checked_mul(n));
     match form.known() {
         None => Err(Fault::new(format!("`reshape` needs one size for all examples, and got {form}"))

@@ -23,7 +23,9 @@ pub static PART: StepKind = StepKind {
 
 fn make(args: &Args, form: &Form, field: &Field) -> Result<Made, Fault> {
     if field.ty.classes.is_some() {
-        return Err(Fault::new("`resize` would blend class indices").help("store the class map at the size of the target"));
+        return Err(
+            Fault::new("`resize` would blend class indices").help("store the class map at the size of the target")
+        );
     }
     let [channels, ..] = form.as_image("resize")?;
     let height = args.size("height");

@@ -32,7 +32,8 @@ fn make(_: &Args, form: &Form, _: &Field) -> Result<Made, Fault> {
     let out = form.as_numbers("standardize")?;
     let count = Features::count(form, "standardize")?;
     let features = form.known().map(|dims| Features::of(&dims));
-    let step = Standardize { seen: vec![(0, 0.0, 0.0); count], mean: vec![0.0; count], std: vec![1.0; count], features };
+    let step =
+        Standardize { seen: vec![(0, 0.0, 0.0); count], mean: vec![0.0; count], std: vec![1.0; count], features };
     Ok((Box::new(step), out))
 }
 

@@ -1,7 +1,7 @@
 //! `conv` and `depthwise`: two-dimensional convolutions.
 
 use super::Layer;
-use super::linear::has_bias;
+use super::linear::{BIAS, has_bias};
 use super::spatial::{PADDING, PAIR, feature_map, padding, pair, window_fits};
 use crate::base::signature::{Kind, Param, PartKind, Signature};
 use crate::graph::ValueId;
@@ -10,13 +10,6 @@ use crate::parts::cell::{Cell, Fault, fan_in};
 
 pub struct Conv;
 pub struct Depthwise;
-
-const BIAS: Param = Param::with(
-    "bias",
-    Kind::Either(&[Kind::Flag, Kind::Word(&["auto"])]),
-    "auto",
-    "`auto`: unless a norm over the batch follows",
-);
 
 static CONV: Signature = Signature {
     name: "conv",

@@ -1,7 +1,7 @@
 //! `conv_transpose`: the transposed convolution, which enlarges a feature map.
 
 use super::Layer;
-use super::linear::has_bias;
+use super::linear::{BIAS, has_bias};
 use super::spatial::{PAIR, feature_map, pair};
 use crate::base::signature::{Kind, Param, PartKind, Signature};
 use crate::graph::ValueId;
@@ -27,12 +27,7 @@ static SIGNATURE: Signature = Signature {
         ),
         Param::with("dilation", PAIR, "1", "distance of the window's points"),
         Param::with("groups", Kind::Count, "1", "parts of the channels that do not see each other"),
-        Param::with(
-            "bias",
-            Kind::Either(&[Kind::Flag, Kind::Word(&["auto"])]),
-            "auto",
-            "`auto`: unless a norm over the batch follows",
-        ),
+        BIAS,
     ],
 };
 

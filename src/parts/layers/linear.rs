@@ -9,19 +9,19 @@ use crate::parts::cell::{Cell, Fault, fan_in};
 
 pub struct Linear;
 
+/// The `bias` argument of everything that has weights and may have a bias; [`has_bias`] reads it.
+pub const BIAS: Param = Param::with(
+    "bias",
+    Kind::Either(&[Kind::Flag, Kind::Word(&["auto"])]),
+    "auto",
+    "`auto`: unless a norm over the batch follows",
+);
+
 static SIGNATURE: Signature = Signature {
     name: "linear",
     kind: PartKind::Layer,
     summary: "matrix product and bias: `[in]` to `[out]`, or each token of `[tokens, in]`",
-    params: &[
-        Param::required("out", Kind::Count, "width of the result"),
-        Param::with(
-            "bias",
-            Kind::Either(&[Kind::Flag, Kind::Word(&["auto"])]),
-            "auto",
-            "`auto`: unless a norm over the batch follows",
-        ),
-    ],
+    params: &[Param::required("out", Kind::Count, "width of the result"), BIAS],
 };
 
 /// Resolves `bias: auto`: a norm over the batch behind the layer would take the bias away again. One over the features of each
