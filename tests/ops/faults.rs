@@ -1,6 +1,6 @@
-//! The faults of dfdx 0.13 that `clippy.toml` keeps out of the code, shown one by one.
+//! The faults of dfdx 0.13 that `.clippy.toml` keeps out of the code, shown one by one.
 //!
-//! Every call here is disallowed, and says that it expects to be: under clippy a path of `clippy.toml` that matches
+//! Every call here is disallowed, and says that it expects to be: under clippy a path of `.clippy.toml` that matches
 //! nothing makes its expectation fail. When a newer dfdx repairs a fault, its test fails, and the ban can go.
 
 use dfdx::prelude::*;

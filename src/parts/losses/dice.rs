@@ -14,7 +14,7 @@ pub static DICE: Loss = Loss {
         params: &[
             PREDICTION,
             TARGET,
-            Param::with("smooth", Kind::NonNegative, "1", "added above and below, so that two empty masks agree"),
+            Param::with("smooth", Kind::Positive, "1", "added above and below, so that two empty masks agree"),
         ],
     },
     takes: Takes::Either,
