@@ -20,9 +20,9 @@ pub mod lower;
 
 pub mod passes;
 
-pub mod plan;
-
 pub mod kernels;
+
+pub mod plan;
 
 pub mod engine;
 

@@ -9,8 +9,8 @@ use super::{Engine, Noise, Session, Weights};
 use crate::data::Batch;
 use crate::graph::{Definition, Graph, Leaf, ValueId};
 use crate::kernels::cpu::{self, Backward, Gradient, Input, Shapes};
+use crate::ops::Value;
 use crate::ops::pullback::pullback;
-use crate::ops::{Op, Value};
 use crate::plan::program::{self, Instruction, Needs, Place, Program, Target};
 use std::collections::HashMap;
 
@@ -27,14 +27,6 @@ impl Engine for Planned {
 
     fn session<'g>(&self, graph: &'g Graph) -> Box<dyn Session + 'g> {
         Box::new(Running { graph, programs: vec![], arena: vec![], ids: HashMap::new(), last: 0 })
-    }
-}
-
-/// What the pull-back of an op reads, by its kernel or by its definition.
-pub fn needs(op: &Op, inputs: usize) -> Needs {
-    match cpu::find(op) {
-        Some(kernel) => Needs { inputs: (0..inputs).map(|i| kernel.reads(i)).collect(), output: kernel.reads_output() },
-        None => Needs { inputs: vec![true; inputs], output: false },
     }
 }
 
@@ -64,7 +56,7 @@ impl Running<'_> {
             return found;
         }
         let program = if trains {
-            program::backward(self.graph, batch, wanted, &needs)
+            program::backward(self.graph, batch, wanted)
         } else {
             program::forward(self.graph, batch, wanted)
         };
@@ -186,7 +178,7 @@ impl Machine<'_> {
             into.iter().flatten().filter(|t| !t.add).for_each(|t| self.arena[range(t.place)].fill(0.0));
             return;
         }
-        let reads = needs(op, inputs.len());
+        let reads = Needs::of(op, inputs.len());
         let sources: Vec<Source> = inputs
             .iter()
             .zip(&reads.inputs)

@@ -6,10 +6,12 @@
 //! so nothing below the lowest trained parameter is ever computed backwards or kept.
 //!
 //! A place is taken from the instruction that writes a value to the last one that reads it, the pull-backs included; places
-//! whose times do not meet share memory. What a pull-back reads depends on the op and on its kernel, so the caller says it.
+//! whose times do not meet share memory. What a pull-back reads depends on the op's kernel; a definition's own pull-back reads
+//! every input.
 
 use crate::base::DType;
 use crate::graph::{Definition, Graph, Leaf, Role, ValueId};
+use crate::kernels::cpu;
 use crate::ops::Op;
 use indexmap::IndexMap;
 
@@ -29,8 +31,17 @@ pub struct Needs {
     pub output: bool,
 }
 
-/// What the pull-back of an op with that many inputs reads.
-pub type AllNeeds<'a> = &'a dyn Fn(&Op, usize) -> Needs;
+impl Needs {
+    /// What the pull-back of an op with that many inputs reads, by its kernel or by its definition.
+    pub fn of(op: &Op, inputs: usize) -> Needs {
+        match cpu::find(op) {
+            Some(kernel) => {
+                Needs { inputs: (0..inputs).map(|i| kernel.reads(i)).collect(), output: kernel.reads_output() }
+            }
+            None => Needs { inputs: vec![true; inputs], output: false },
+        }
+    }
+}
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Instruction {
@@ -70,8 +81,8 @@ pub fn forward(graph: &Graph, batch: usize, kept: &[ValueId]) -> Program {
 }
 
 /// The forward program and the backward program behind it, from the graph's objective to every trained parameter.
-pub fn backward(graph: &Graph, batch: usize, kept: &[ValueId], needs: AllNeeds) -> Program {
-    Draft::new(graph, batch, kept).finish(Some(needs))
+pub fn backward(graph: &Graph, batch: usize, kept: &[ValueId]) -> Program {
+    Draft::new(graph, batch, kept).finish(graph.objective())
 }
 
 /// Something that wants memory: a value, or a gradient of one.
@@ -125,8 +136,8 @@ impl<'a> Draft<'a> {
         needed
     }
 
-    fn finish(mut self, needs: Option<AllNeeds>) -> Program {
-        let objective = needs.and_then(|_| self.graph.objective());
+    /// Lays the program out; with an objective, the backward program stands behind.
+    fn finish(mut self, objective: Option<ValueId>) -> Program {
         let needed = self.needed(objective);
         for id in self.graph.ids().filter(|id| needed[id.0]) {
             let value = self.graph.value(id);
@@ -146,10 +157,7 @@ impl<'a> Draft<'a> {
                 }
             }
         }
-        let gradients = match (needs, objective) {
-            (Some(needs), Some(objective)) => self.reverse(objective, needs, &needed),
-            _ => IndexMap::new(),
-        };
+        let gradients = objective.map(|o| self.reverse(o, &needed)).unwrap_or_default();
         for id in self.kept {
             if let Some(buffer) = self.values[id.0] {
                 self.touch(buffer);
@@ -180,7 +188,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The backward program, and the gradients it leaves for the optimizer.
-    fn reverse(&mut self, objective: ValueId, needs: AllNeeds, needed: &[bool]) -> IndexMap<String, Place> {
+    fn reverse(&mut self, objective: ValueId, needed: &[bool]) -> IndexMap<String, Place> {
         let graph = self.graph;
         let mut gradients: Vec<Option<usize>> = vec![None; graph.values.len()];
         if graph.value(objective).taped {
@@ -193,7 +201,7 @@ impl<'a> Draft<'a> {
             else {
                 continue;
             };
-            let reads = needs(op, inputs.len());
+            let reads = Needs::of(op, inputs.len());
             let mut into = vec![];
             for (i, input) in inputs.iter().enumerate() {
                 if reads.inputs[i]
