@@ -12,14 +12,14 @@ use crate::plan::Graphs;
 use crate::train::{self, Row, Run, Sources};
 use clap::ValueEnum;
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
     specs: Specs,
-    /// Files to read in place of the spec's, in the same format; labels may be absent
-    #[arg(long, value_name = "FILE", num_args = 1..)]
+    /// A file to read in place of the spec's, in the same format; labels may be absent. Several: `--input A --input B`
+    #[arg(long, value_name = "FILE")]
     input: Vec<PathBuf>,
     /// Only these heads; nothing else is computed
     #[arg(long, value_name = "HEAD", value_delimiter = ',')]
@@ -57,6 +57,12 @@ impl Args {
         let found = self.specs.find()?;
         let spec = found.one()?;
         let engine = found.engine(self.engine.as_deref())?;
+        if let Some(folder) =
+            self.output.as_deref().and_then(Path::parent).filter(|p| !p.as_os_str().is_empty() && !p.is_dir())
+        {
+            let diagnostic = Diagnostic::error("there is no such folder to write to");
+            return Err(diagnostic.place(folder.display().to_string()).into());
+        }
         let run = Run::find(&found.runs(self.runs.as_deref()), &spec.model.name, self.run, "weights.safetensors")?;
         let rows = self.answers(&spec, engine, &run).map_err(in_spec(&spec))?;
         let text = match self.format {
@@ -64,8 +70,12 @@ impl Args {
             Format::Csv => csv(&rows)?,
         };
         match &self.output {
-            Some(path) => write_atomically(path, text.as_bytes())?,
-            None => console.result(text.trim_end_matches('\n')),
+            Some(path) => {
+                write_atomically(path, text.as_bytes())?;
+                let (n, s) = (rows.len(), if rows.len() == 1 { "" } else { "s" });
+                console.note(format!("wrote {n} row{s} to {}", path.display()));
+            }
+            None => console.result_text(&text),
         }
         Ok(())
     }

@@ -109,7 +109,7 @@ impl Dataset {
         let fingerprint = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
 
         let columns = select::select(spec, &table, &settings, purpose.fitted(), purpose.predicts())?;
-        let rows = select::count(&table, &columns)?;
+        let rows = select::count(&table, &columns, purpose.predicts())?;
         let splits = if purpose.predicts() {
             [vec![], vec![], (0..rows).collect()]
         } else {

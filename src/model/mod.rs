@@ -22,7 +22,7 @@ pub use project::Project;
 pub use resolve::resolve;
 pub use select::Selection;
 pub use settings::{LearningRate, TRAIN};
-pub use spec::{Failure, Spec};
+pub use spec::{Failure, Spec, read_spec};
 
 use crate::base::Span;
 use crate::base::signature::{Args, Call};

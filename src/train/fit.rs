@@ -66,6 +66,11 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
     let optimizer = optimizers::build(model.train.part("optimizer"));
     let proof = frozen(model, &state.weights)?;
     while state.counters.epoch < epochs {
+        let waited = state.counters.epoch - state.counters.best_epoch;
+        if patience.is_some_and(|most| waited >= most as u64) {
+            watch.note(&format!("no better objective for {waited} epochs: stopped early"));
+            break;
+        }
         if stop_after.is_some_and(|last| state.counters.epoch >= last) {
             return Ok(Outcome { state, history, finished: false, frozen: proof });
         }
@@ -89,6 +94,11 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
             seconds: began.elapsed().as_secs_f64(),
         };
         let objective = record.objective();
+        let finite = |array: &crate::engine::weights::Array| array.data.iter().all(|x| x.is_finite());
+        if !objective.is_finite() || !state.weights.0.values().all(finite) {
+            let message = format!("the parameters are no numbers any more, after epoch {}", record.epoch);
+            return Err(diverged(message, record.epoch - 1).into());
+        }
         let is_best = state.counters.best().is_none_or(|best| objective < best);
         if is_best {
             state.counters.best = Some(objective.to_bits());
@@ -99,11 +109,6 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
         history.write(&run.path("metrics.jsonl"))?;
         state.write(&run.path("last.safetensors"), optimizer.slots())?;
         watch.epoch_ends(history.0.last().expect("just pushed"), is_best);
-        let waited = state.counters.epoch - state.counters.best_epoch;
-        if patience.is_some_and(|most| waited >= most as u64) {
-            watch.note(&format!("no better objective for {waited} epochs: stopped early"));
-            break;
-        }
     }
     if let Some(proof) = &proof {
         let after = frozen(model, &state.weights)?.expect("the same parameters are frozen");
@@ -252,13 +257,19 @@ impl Epoch<'_> {
         let (epoch, step) = (state.counters.epoch + 1, state.counters.step + 1);
         let message = format!("the objective is no number any more, in epoch {epoch} at step {step}");
         let terms = losses.iter().zip(&values[1..]).map(|((name, _), value)| format!("{name} = {}", value[0]));
-        let diagnostic =
-            Diagnostic::error(message).note(format!("the losses: {}", terms.collect::<Vec<_>>().join(", ")));
-        diagnostic
-            .note("the checkpoint of the last whole epoch is kept")
-            .help("a smaller `lr`, a `warmup` of the schedule, or `clip: 1` in `train` often helps")
-            .into()
+        let losses = format!("the losses: {}", terms.collect::<Vec<_>>().join(", "));
+        diverged(message, state.counters.epoch).note(losses).into()
     }
+}
+
+/// What to say when training left the numbers, `whole` epochs after its beginning.
+fn diverged(message: String, whole: u64) -> Diagnostic {
+    let kept = match whole {
+        0 => "no epoch was finished, so there is no checkpoint".into(),
+        n => format!("the checkpoint of epoch {n} is kept"),
+    };
+    let help = "a smaller `lr`, a `warmup` of the schedule, or `clip: 1` in `train` often helps";
+    Diagnostic::error(message).note(kept).help(help)
 }
 
 /// Evaluates weights on every split that has rows, the most telling first.

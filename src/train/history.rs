@@ -35,9 +35,10 @@ pub struct TrainRecord {
 }
 
 impl EpochRecord {
-    /// What early stopping and the best checkpoint go by.
+    /// What early stopping and the best checkpoint go by: the validation's objective, if it saw any label.
     pub fn objective(&self) -> f64 {
-        self.validation.as_ref().map_or(self.train.objective, |v| v.objective)
+        let told = self.validation.as_ref().filter(|v| v.losses.values().any(Option::is_some));
+        told.map_or(self.train.objective, |v| v.objective)
     }
 }
 
@@ -63,6 +64,11 @@ impl History {
         let mut records = vec![];
         for (i, line) in text.lines().take(epochs as usize).enumerate() {
             records.push(serde_json::from_str(line).map_err(|e| wrong(format!("the history is damaged: {e}"), i + 1))?);
+        }
+        if (records.len() as u64) < epochs {
+            let what =
+                format!("the history ends after epoch {}, and the checkpoint is of epoch {epochs}", records.len());
+            return Err(wrong(what, records.len() + 1).into());
         }
         Ok(History(records))
     }

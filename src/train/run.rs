@@ -13,7 +13,7 @@
 
 use super::sources::Preparation;
 use crate::base::{Diagnostic, Result};
-use crate::engine::weights::write_atomically;
+use crate::engine::weights::{UNFINISHED, write_atomically};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -64,7 +64,7 @@ impl Run {
         let entries = std::fs::read_dir(root.join(model)).into_iter().flatten().flatten();
         let mut runs: Vec<Run> = entries
             .filter_map(|entry| {
-                let number = entry.file_name().to_str()?.parse().ok()?;
+                let number = entry.file_name().to_str()?.parse::<u32>().ok()?.into();
                 Some(Run { folder: entry.path(), number })
             })
             .collect();
@@ -87,6 +87,24 @@ impl Run {
                 .help(format!("train it first: `mtlc run` with the spec of `{model}`"))
                 .into()
         })
+    }
+
+    /// Removes what a run left that ended before its first checkpoint: there is nothing in it to go on with.
+    pub fn discard(&self) {
+        if !self.path("last.safetensors").exists() {
+            // What cannot be removed does no harm: a folder without a checkpoint is never taken for a run.
+            let _ = std::fs::remove_dir_all(&self.folder);
+            let _ = self.folder.parent().map(std::fs::remove_dir);
+        }
+    }
+
+    /// Removes files that a process was writing when it was killed.
+    pub fn sweep(&self) {
+        for entry in std::fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
     }
 
     pub fn path(&self, file: &str) -> PathBuf {
