@@ -1,8 +1,10 @@
 //! The integration tests, one module per room, in one binary.
 
+mod checker;
 mod data;
 mod metrics;
 mod ops;
 mod parts;
 mod report;
+mod specs;
 mod syntax;

@@ -171,6 +171,13 @@ impl Diagnostics {
         if self.has_errors() { Err(self) } else { Ok(value) }
     }
 
+    /// Keeps one of several that say the same of the same place, as every use of a wrong block does.
+    pub fn without_repetitions(mut self) -> Self {
+        let mut seen = std::collections::HashSet::new();
+        self.0.retain(|d| seen.insert((d.message.clone(), d.labels.first().map(|l| (l.span.start, l.span.end)))));
+        self
+    }
+
     /// All of them in the order of their places, as a person reads them.
     pub fn render(&self, source: Option<&Source>, colour: bool) -> String {
         let mut sorted: Vec<&Diagnostic> = self.0.iter().collect();

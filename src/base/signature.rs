@@ -36,7 +36,7 @@ impl PartKind {
             PartKind::Source => "data source",
             PartKind::Column => "column",
             PartKind::Step => "preparation step",
-            PartKind::Weights => "weights",
+            PartKind::Weights => "source of weights",
             PartKind::Settings => "settings",
         }
     }
@@ -148,12 +148,17 @@ impl Kind {
             Kind::List(kind) => format!("a list in brackets, each {}", kind.describe()),
             Kind::Rest(kind) => format!("any number of arguments, each {}", kind.describe()),
             Kind::Either(kinds) => kinds.iter().map(Kind::describe).collect::<Vec<_>>().join(", or "),
-            Kind::Part(kind) => format!("a {}", kind.noun()),
+            Kind::Part(kind) => with_article(kind.noun()),
             Kind::Chain => "layers joined by `->`".into(),
             Kind::Prediction => "the name of a head".into(),
             Kind::Target => "the name of a target".into(),
         }
     }
+}
+
+/// A noun behind `a` or `an`.
+pub fn with_article(noun: &str) -> String {
+    format!("{} {noun}", if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" })
 }
 
 /// An argument's value, after its expression was evaluated and checked against its [`Kind`].

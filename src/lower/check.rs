@@ -1,6 +1,7 @@
 //! Checks that need shapes, or every layer of the model.
 
 use crate::base::{DType, Diagnostic, Diagnostics, Dim, Result, Type};
+use crate::data::FieldType;
 use crate::graph::{Graph, Mode, Role};
 use crate::model::{Measure, Model, Port, Selection, Term};
 use crate::parts::losses::Takes;
@@ -48,6 +49,14 @@ pub fn loss(term: &Term, takes: Takes, prediction: &Type, target: &Port) -> Opti
             .map(|d| d.help("`cross_entropy` takes classes")),
         (None, Takes::Classes) => wrong(format!("`{name}` takes classes, and `{}` has numbers", term.target))
             .map(|d| d.help("`mse` or `huber` take numbers")),
+        (Some(classes), _)
+            if term.loss.args.has("weights") && term.loss.args.list("weights").len() != classes.count =>
+        {
+            let (given, span) = (term.loss.args.list("weights").len(), term.loss.args.span("weights"));
+            let message = format!("there are {given} weights, and `{}` has {} classes", term.target, classes.count);
+            let diagnostic = Diagnostic::error(message).at(span.unwrap_or(term.span)).label(target.span, "the target");
+            Some(diagnostic.help("give one weight for each class, in their order"))
+        }
         (Some(classes), _) => {
             let given = class_axis(prediction).map(|axis| prediction.dims[axis]);
             match given {
@@ -56,17 +65,52 @@ pub fn loss(term: &Term, takes: Takes, prediction: &Type, target: &Port) -> Opti
                     term.head, term.target, classes.count
                 ))
                 .map(|d| d.help(format!("let the head end in {} values", classes.count))),
-                _ => None,
+                _ => places(term, prediction, target),
             }
         }
-        (None, _) if prediction.dtype == DType::F32 && *prediction != target.ty.ty => wrong(format!(
-            "the head `{}` gives {}, and `{}` is {}",
-            term.head,
-            prediction.example(),
-            term.target,
-            target.ty.ty.example()
-        )),
+        (None, _) if prediction.dtype == DType::F32 && *prediction != target.ty.ty => {
+            let (gives, is) = (prediction.example(), written(&target.ty));
+            let message = format!("the head `{}` gives {gives}, and `{}` is {is}", term.head, term.target);
+            let diagnostic = Diagnostic::error(message).at(term.span).label(target.span, "the target");
+            Some(diagnostic.help(format!("end the head so that it gives {is}")))
+        }
         _ => None,
+    }
+}
+
+/// Whether a head tells classes apart at the places where the target has one.
+fn places(term: &Term, prediction: &Type, target: &Port) -> Option<Diagnostic> {
+    let axis = class_axis(prediction)?;
+    let (mut given, wanted) = (prediction.inner(), target.ty.ty.inner());
+    given.remove(axis - 1);
+    if given == wanted {
+        return None;
+    }
+    let at = |sizes: &[usize]| match sizes {
+        [] => "once for each example".to_string(),
+        [tokens] => format!("at each of {tokens} tokens"),
+        sizes => format!("at each of {} pixels", sizes.iter().map(usize::to_string).collect::<Vec<_>>().join("×")),
+    };
+    let message =
+        format!("the head `{}` answers {}, and `{}` asks {}", term.head, at(&given), term.target, at(&wanted));
+    let diagnostic = Diagnostic::error(message).at(term.span).label(target.span, "the target");
+    let diagnostic = diagnostic.note(format!("the head `{}` gives {}", term.head, prediction.example()));
+    Some(match (given.len(), wanted.len()) {
+        (1, 0) => diagnostic.help("put `mean_tokens` into the head, which makes one vector of the tokens"),
+        (2, 0) => diagnostic.help("put `global_pool` into the head, which makes one vector of the pixels"),
+        (2, 2) => diagnostic.help("`upsample` and `conv_transpose` enlarge a feature map, a stride makes it smaller"),
+        _ => diagnostic,
+    })
+}
+
+/// A type as a spec writes it.
+pub fn written(ty: &FieldType) -> String {
+    let sizes = ty.ty.inner();
+    match &ty.classes {
+        Some(classes) if sizes.is_empty() => format!("class[{}]", classes.count),
+        Some(classes) => format!("class[{}]{sizes:?}", classes.count),
+        None if ty.ty.dtype == DType::I64 => format!("tokens{sizes:?}"),
+        None => ty.ty.example(),
     }
 }
 
@@ -90,6 +134,12 @@ pub fn measure(measure: &Measure, prediction: &Type, target: &Port) -> Option<Di
         return Some(mismatch.help.into_iter().fold(place(mismatch.message), Diagnostic::help));
     }
     let given = class_axis(prediction).map(|axis| prediction.dims[axis]);
+    if let (Some(classes), "top_k") = (&target.ty.classes, name)
+        && measure.metric.args.size("k") >= classes.count
+    {
+        let message = format!("`top_k` of {} classes names all of them, and is always right", classes.count);
+        return Some(place(message).help(format!("give `k` below {}", classes.count)));
+    }
     match (&target.ty.classes, given) {
         (Some(classes), Some(Dim::Size(n))) if n != classes.count => Some(place(format!(
             "the head `{}` tells {n} classes apart, and `{}` has {}",
@@ -110,7 +160,11 @@ pub fn training(model: &Model, graph: &Graph, epoch: u64) -> Result<()> {
         if output.is_some_and(|o| !graph.value(o.value).taped) {
             let diagnostic =
                 Diagnostic::error(format!("no trained parameter lies below the loss `{}`", term.name)).at(term.span);
-            diagnostics.push(diagnostic.help("freeze less, or give the head a layer with parameters"));
+            let help = match model.freezes.is_empty() {
+                true => "give the head a layer with parameters, such as `linear`",
+                false => "freeze less, or give the head a layer with parameters",
+            };
+            diagnostics.push(diagnostic.help(help));
         }
     }
     for head in model.heads() {

@@ -18,10 +18,10 @@ pub fn lower(model: &Model, mode: Mode, epoch: u64) -> Result<Graph> {
         lowering.network(network);
     }
     let Lowering { graph, values, mut diagnostics, seen, .. } = lowering;
-    if diagnostics.has_errors() {
-        return Err(diagnostics);
+    // A network that failed has layers that were never seen, and a selection may be of those.
+    if !diagnostics.has_errors() {
+        check::selections(model, &seen, &mut diagnostics);
     }
-    check::selections(model, &seen, &mut diagnostics);
     let graph = finish(model, graph, &values, &mut diagnostics);
     let graph = diagnostics.into_result(graph)?;
     verify(&graph).unwrap_or_else(|broken| panic!("bug: {broken}"));
@@ -29,7 +29,7 @@ pub fn lower(model: &Model, mode: Mode, epoch: u64) -> Result<Graph> {
     Ok(graph)
 }
 
-/// Heads, losses and objective become the outputs of the graph.
+/// Heads, losses and objective become the outputs of the graph. A head that failed has been reported; the others are checked.
 fn finish(
     model: &Model,
     mut graph: Builder,
@@ -37,12 +37,14 @@ fn finish(
     diagnostics: &mut Diagnostics,
 ) -> Graph {
     for head in model.heads() {
-        graph.output(&head.name, Purpose::Head, values[&head.name]);
+        if let Some(&value) = values.get(&head.name) {
+            graph.output(&head.name, Purpose::Head, value);
+        }
     }
     let mut terms = vec![];
     for term in &model.terms {
         let target = model.target(&term.target).expect("resolved");
-        let prediction = values[&term.head];
+        let Some(&prediction) = values.get(&term.head) else { continue };
         let loss = losses::find(term.loss.signature.name).expect("bound to a loss");
         if let Some(diagnostic) = check::loss(term, loss.takes, graph.ty(prediction), target) {
             diagnostics.push(diagnostic);
@@ -56,20 +58,17 @@ fn finish(
             }
             Err(mismatch) => {
                 let ty = graph.ty(prediction).example();
-                let mut diagnostic = Diagnostic::error(mismatch.message).at(term.span);
-                diagnostic = diagnostic.note(format!(
-                    "the head `{}` gives {ty}, the target `{}` is {}",
-                    term.head,
-                    term.target,
-                    target.ty.ty.example()
-                ));
+                let is = check::written(&target.ty);
+                let note = format!("the head `{}` gives {ty}, the target `{}` is {is}", term.head, term.target);
+                let diagnostic = Diagnostic::error(mismatch.message).at(term.span).note(note);
                 diagnostics.push(mismatch.help.into_iter().fold(diagnostic, Diagnostic::help));
             }
         }
     }
     for measure in &model.measures {
         let target = model.target(&measure.target).expect("resolved");
-        diagnostics.0.extend(check::measure(measure, graph.ty(values[&measure.head]), target));
+        let Some(&prediction) = values.get(&measure.head) else { continue };
+        diagnostics.0.extend(check::measure(measure, graph.ty(prediction), target));
     }
     if terms.len() == model.terms.len() {
         let balancer = balancers::find(model.balance.signature.name).expect("bound to a balancer");

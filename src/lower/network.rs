@@ -87,8 +87,14 @@ impl<'a> Lowering<'a> {
             Err(mismatch) => {
                 let shapes: Vec<String> =
                     sources.iter().map(|(n, v)| format!("`{n}` {}", self.graph.ty(*v).example())).collect();
-                let diagnostic = Diagnostic::error("what the head reads cannot be joined along the features").at(span);
-                self.diagnostics.push(diagnostic.note(shapes.join(", ")).note(mismatch.message));
+                let diagnostic =
+                    Diagnostic::error("what is read together cannot be joined along the features").at(span);
+                let diagnostic = diagnostic.note(shapes.join(", ")).note(mismatch.message);
+                let help = match self.graph.ty(values[0]).rank() {
+                    4 => "bring them to one size first, with a stride, a pool or `upsample`",
+                    _ => "bring them to one shape first, such as a vector each with `global_pool` or `flatten`",
+                };
+                self.diagnostics.push(diagnostic.help(help));
                 None
             }
         }
@@ -109,6 +115,11 @@ impl<'a> Lowering<'a> {
         if input.dtype == DType::I64 && name != "embedding" {
             let mismatch = Mismatch::new(format!("`{name}` computes with numbers, and gets token ids"))
                 .help("begin with `embedding(vocabulary, width)`");
+            return Err(self.mismatch(node, mismatch, &input));
+        }
+        if input.dtype == DType::F32 && name == "embedding" {
+            let mismatch = Mismatch::new("`embedding` takes token ids, and gets numbers")
+                .help("declare the input as `tokens[length]`, or use `linear`");
             return Err(self.mismatch(node, mismatch, &input));
         }
         let policy = self.policy(&node.path, node.layer.kind());
@@ -132,7 +143,10 @@ impl<'a> Lowering<'a> {
                 self.trail.push((node.text.clone(), graph.ty(y).clone()));
                 Ok(y)
             }
-            Err(Fault::Mismatch(mismatch)) => Err(self.mismatch(node, mismatch, &input)),
+            Err(Fault::Mismatch(mismatch)) => {
+                self.trail.truncate(before);
+                Err(self.mismatch(node, mismatch, &input))
+            }
             Err(Fault::Reported) => Err(Fault::Reported),
         }
     }
@@ -150,7 +164,8 @@ impl<'a> Lowering<'a> {
         if skipped > 0 {
             lines.insert(0, format!("   … {skipped} steps"));
         }
-        lines.push(format!("-> {:<width$}  does not take {}", node.text, input.example()));
+        let end = if node.chains.is_empty() { "does not take" } else { "fails behind" };
+        lines.push(format!("-> {:<width$}  {end} {}", node.text, input.example()));
         let diagnostic = Diagnostic::error(mismatch.message)
             .label(node.span, format!("gets {}", input.example()))
             .note(format!("the shapes on the way to `{}`:\n{}", node.path, lines.join("\n")));
@@ -172,7 +187,11 @@ struct Inside<'l, 'a> {
 
 impl Host for Inside<'_, '_> {
     fn chain(&mut self, graph: &mut Builder, chain: usize, x: ValueId) -> Result<ValueId, Fault> {
-        self.lowering.tree(graph, &self.node.chains[chain], x)
+        // Each chain starts from what came before the layer, not from another chain.
+        let before = self.lowering.trail.len();
+        let y = self.lowering.tree(graph, &self.node.chains[chain], x)?;
+        self.lowering.trail.truncate(before);
+        Ok(y)
     }
 
     fn policy(&self, path: &str, kind: &str) -> Policy {

@@ -4,7 +4,9 @@
 //! to a parameter, checks its kind and fills in defaults. What is wrong goes to the binder's diagnostics.
 
 use super::catalog::catalog;
-use crate::base::signature::{Arg, Args, Call, Default as DefaultValue, Kind, PartKind, Signature, Value};
+use crate::base::signature::{
+    Arg, Args, Call, Default as DefaultValue, Kind, PartKind, Signature, Value, with_article,
+};
 use crate::base::{Diagnostic, Diagnostics, Span};
 use crate::syntax::ast::{Argument, BinaryOp, Expr, ExprKind, Stage, Suffix};
 use crate::syntax::parser::parse_expression;
@@ -52,7 +54,10 @@ impl Binder {
         let Some(signature) = list.iter().copied().find(|s| s.name == name.to_string()) else {
             let message = format!("there is no {} `{name}`", kind.noun());
             let diagnostic = Diagnostic::error(message).at(name.span);
-            self.report(diagnostic.suggest(&name.to_string(), list.iter().map(|s| s.name)));
+            self.report(match kind_of(&name.to_string()) {
+                Some(other) => diagnostic.help(format!("`{name}` is {}", with_article(other.noun()))),
+                None => diagnostic.suggest(&name.to_string(), list.iter().map(|s| s.name)),
+            });
             return None;
         };
         self.call(signature, arguments, stages, expr.span, scope)
@@ -74,9 +79,18 @@ impl Binder {
         for argument in arguments {
             let param = match &argument.name {
                 Some(name) => signature.params.iter().find(|p| p.name == name.text).or_else(|| {
-                    let message = format!("`{}` has no argument `{}`", signature.name, name.text);
+                    let noun = if signature.kind == PartKind::Settings { "setting" } else { "argument" };
+                    let message = format!("`{}` has no {noun} `{}`", signature.name, name.text);
                     let known = signature.params.iter().map(|p| p.name);
-                    self.report(Diagnostic::error(message).at(name.span).suggest(&name.text, known));
+                    let diagnostic = Diagnostic::error(message).at(name.span);
+                    let takes_layers = signature.params.iter().any(|p| matches!(p.kind, Kind::Chain));
+                    self.report(if takes_layers && matches!(argument.value.kind, ExprKind::Chain(_)) {
+                        // Between parentheses a name before a colon is an argument's, so the layers need braces.
+                        let call = format!("{} {{ {}: … }}", signature.name, name.text);
+                        diagnostic.help(format!("layers with names of their own stand in braces: `{call}`"))
+                    } else {
+                        diagnostic.suggest(&name.text, known)
+                    });
                     None
                 }),
                 None => {
@@ -86,7 +100,7 @@ impl Binder {
                     }
                     if param.is_none() {
                         let (name, most) = (signature.name, signature.params.len());
-                        let message = format!("`{name}` takes at most {most} {}", plural(most, "argument"));
+                        let message = at_most(&format!("`{name}`"), most);
                         self.report(Diagnostic::error(message).label(argument.value.span, "one too many"));
                     }
                     param
@@ -106,7 +120,9 @@ impl Binder {
                 continue;
             }
             if args.has(param.name) {
-                self.report(Diagnostic::error(format!("`{}` is given twice", param.name)).at(value_span));
+                let first = args.span(param.name).unwrap_or_default();
+                let diagnostic = Diagnostic::error(format!("`{}` is given twice", param.name)).at(value_span);
+                self.report(diagnostic.label(first, "the first one"));
                 continue;
             }
             if let Some(value) = self.fit(&param.kind, &argument.value, scope, &mut chains, param.name, signature) {
@@ -131,7 +147,7 @@ impl Binder {
                 DefaultValue::Absent => {}
                 DefaultValue::Required => {
                     let message = format!("`{}` needs `{}`", signature.name, param.name);
-                    let help = format!("`{}`: {}, {}", param.name, param.doc, param.kind.describe());
+                    let help = format!("`{}`: {} ({})", param.name, param.doc, param.kind.describe());
                     self.report(Diagnostic::error(message).at(span).help(help));
                 }
                 DefaultValue::Is(text) => {
@@ -179,14 +195,7 @@ impl Binder {
             chains.push(Layers::Expr(expr));
             return Some(Value::Chain(chains.len() - 1));
         }
-        let message = format!("`{param}` of `{}` is {}", signature.name, kind.describe());
-        let mut diagnostic = Diagnostic::error(message).at(expr.span);
-        if let (Some(Value::Word(word)), Some(Kind::Word(words))) =
-            (&value, kinds.iter().find(|k| matches!(k, Kind::Word(_))))
-        {
-            diagnostic = diagnostic.suggest(word, words.iter().copied());
-        }
-        self.report(diagnostic);
+        self.report(misfit(kind, expr, value.as_ref(), scope, param, signature));
         None
     }
 
@@ -264,6 +273,72 @@ fn is_name_or_call(expr: &Expr) -> bool {
     matches!(expr.kind, ExprKind::Path(_) | ExprKind::Call { .. })
 }
 
+/// What a name is, when it is not what was looked for.
+pub fn kind_of(name: &str) -> Option<PartKind> {
+    let kinds = super::pages().iter().map(|(_, kind)| *kind).filter(|kind| *kind != PartKind::Settings);
+    kinds.into_iter().find(|kind| catalog(*kind).iter().any(|s| s.name == name))
+}
+
+/// Why an argument is not of the kind that its parameter asks for, and what may have been meant.
+fn misfit(
+    kind: &Kind,
+    expr: &Expr,
+    value: Option<&Value>,
+    scope: &Scope,
+    param: &str,
+    signature: &Signature,
+) -> Diagnostic {
+    let message = format!("`{param}` of `{}` is {}", signature.name, kind.describe());
+    let kinds = if let Kind::Either(kinds) = kind { kinds } else { std::slice::from_ref(kind) };
+    let words = kinds.iter().find_map(|k| if let Kind::Word(words) = k { Some(*words) } else { None });
+    let is_literal = matches!(expr.kind, ExprKind::Number { .. } | ExprKind::Negate(_));
+    let here = match value {
+        Some(Value::Int(n)) if !is_literal => format!("here it is {n}"),
+        Some(Value::Float(x)) if !is_literal => format!("here it is {x}"),
+        _ => String::new(),
+    };
+    let diagnostic = Diagnostic::error(message).label(expr.span, here);
+    match value {
+        Some(Value::Text(text)) if text.parse::<f64>().is_ok() => {
+            diagnostic.help(format!("write the number without quotes: `{text}`"))
+        }
+        Some(Value::Factor(x)) => {
+            diagnostic.help(format!("write `{x}`; a multiple such as `{x}x` of the optimizer's rate stands in `tune`"))
+        }
+        Some(Value::Int(n)) if kinds.iter().any(|k| matches!(k, Kind::Duration)) => {
+            diagnostic.help(format!("write the unit, `{n}ms` or `{n}s`"))
+        }
+        Some(Value::Text(text)) if words.is_some_and(|words| words.contains(&text.as_str())) => {
+            diagnostic.help(format!("write the word without quotes: `{text}`"))
+        }
+        Some(Value::Word(word)) if words.is_some() => diagnostic.suggest(word, words.into_iter().flatten().copied()),
+        Some(Value::Word(word)) if kinds.iter().any(|k| matches!(k, Kind::Text)) => {
+            diagnostic.help(format!("write it in quotes: `\"{word}\"`"))
+        }
+        Some(Value::Word(word)) if !scope.is_empty() => diagnostic
+            .note(format!("the block around has no parameter `{word}`"))
+            .suggest(word, scope.keys().map(String::as_str)),
+        Some(Value::Int(n)) if *n > MOST && kinds.iter().any(|k| matches!(k, Kind::Count | Kind::Integer)) => {
+            diagnostic.help(format!("it is at most {MOST}"))
+        }
+        _ => match signature.params.iter().find(|p| p.name == param) {
+            Some(param) => diagnostic.help(format!("`{}`: {}", param.name, param.doc)),
+            None => diagnostic,
+        },
+    }
+}
+
+/// That something takes so many arguments and no more.
+pub fn at_most(what: &str, most: usize) -> String {
+    match most {
+        0 => format!("{what} takes no arguments"),
+        _ => format!("{what} takes at most {most} {}", plural(most, "argument")),
+    }
+}
+
+/// The largest integer, so that the product of any two sizes can be computed.
+const MOST: i64 = 1 << 30;
+
 /// Whole numbers are integers, whatever arithmetic made them.
 fn number(x: f64) -> Value {
     if x.fract() == 0.0 && x.abs() < 9e15 { Value::Int(x as i64) } else { Value::Float(x) }
@@ -271,15 +346,16 @@ fn number(x: f64) -> Value {
 
 /// The value as one of that kind.
 fn fits(kind: &Kind, value: &Value) -> Option<Value> {
-    let int = |least: i64| value.as_int().filter(|n| *n >= least && *n <= i64::from(u32::MAX)).map(Value::Int);
+    let int = |least: i64, most: i64| value.as_int().filter(|n| *n >= least && *n <= most).map(Value::Int);
     let plain = matches!(value, Value::Int(_) | Value::Float(_));
     let float = |holds: fn(f64) -> bool| {
         value.as_float().filter(|x| plain && x.is_finite() && holds(*x)).map(|_| value.clone())
     };
     match kind {
-        Kind::Count => int(1),
-        Kind::Whole => int(0),
-        Kind::Integer => int(i64::from(i32::MIN)),
+        Kind::Count => int(1, MOST),
+        // Seeds are whole numbers too, and use all 32 bits.
+        Kind::Whole => int(0, i64::from(u32::MAX)),
+        Kind::Integer => int(-MOST, MOST),
         Kind::Number => float(|_| true),
         Kind::Positive => float(|x| x > 0.0),
         Kind::NonNegative => float(|x| x >= 0.0),

@@ -3,8 +3,8 @@
 //! Paths: a backbone, a head and a named stage add their name; in a chain of several steps each step adds its label or its
 //! position from 0; a repetition adds the number of the copy. A block adds nothing of its own.
 
-use super::bind::{Binder, Layers, Scope};
-use crate::base::signature::{Args, PartKind, Value};
+use super::bind::{Binder, Layers, Scope, at_most, kind_of};
+use crate::base::signature::{Args, PartKind, Value, with_article};
 use crate::base::{Diagnostic, Source, Span};
 use crate::parts::layers::{self, Layer};
 use crate::syntax::ast::{Argument, BlockParam, Body, Expr, ExprKind, Name, Stage, Step};
@@ -29,7 +29,7 @@ pub struct LayerNode {
     pub args: Args,
     /// The arguments that are layers, in the order of their numbers.
     pub chains: Vec<Tree>,
-    /// Whether the next layer is a norm.
+    /// Whether the next layer is `norm` or `batch_norm`.
     pub before_norm: bool,
     /// The layer as the spec wrote it, shortened, for messages.
     pub text: String,
@@ -59,10 +59,10 @@ impl Tree {
     }
 
     fn starts_with_norm(&self) -> bool {
-        self.first().is_some_and(|node| node.layer.kind() == "norm")
+        self.first().is_some_and(|node| ["norm", "batch_norm"].contains(&node.layer.signature().name))
     }
 
-    /// Tells the last layer that a norm follows.
+    /// Tells the last layer that a norm over the batch follows, or what may be one.
     fn mark_before_norm(&mut self) {
         match self {
             Tree::Chain { steps, .. } => {
@@ -84,7 +84,28 @@ pub struct Block<'a> {
     pub params: &'a [BlockParam],
     pub body: &'a Body,
     pub name: &'a Name,
+    /// Whether a network uses it.
+    pub used: std::cell::Cell<bool>,
 }
+
+/// What other libraries call some layers.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("bn", "norm"),
+    ("conv2d", "conv"),
+    ("convtranspose2d", "conv_transpose"),
+    ("deconv", "conv_transpose"),
+    ("dense", "linear"),
+    ("fc", "linear"),
+    ("gap", "global_pool"),
+    ("global_average_pool", "global_pool"),
+    ("interpolate", "upsample"),
+    ("lrelu", "leaky_relu"),
+    ("multihead_attention", "attention"),
+    ("skip", "residual"),
+    ("swish", "silu"),
+    ("transformer", "encoder"),
+    ("view", "reshape"),
+];
 
 /// The most layers of a network, and the deepest nesting of blocks: far beyond what is trained, and finite.
 const MOST_LAYERS: usize = 20_000;
@@ -121,7 +142,13 @@ impl<'a, 'b> Expander<'a, 'b> {
                     self.named(expr, &name.to_string(), name.span, arguments, stages.as_deref(), path, scope)
                 }
                 _ => {
-                    self.binder.report(Diagnostic::error("expected a layer").at(expr.span));
+                    let help = match expr.kind {
+                        ExprKind::Binary { .. } => {
+                            "`residual` adds what goes in to what comes out, and `concat` joins branches"
+                        }
+                        _ => "a layer is a name or a call, such as `relu` or `linear(10)`",
+                    };
+                    self.binder.report(Diagnostic::error("expected a layer").at(expr.span).help(help));
                     None
                 }
             },
@@ -185,6 +212,7 @@ impl<'a, 'b> Expander<'a, 'b> {
             return None;
         }
         if let Some(block) = self.blocks.get(name) {
+            block.used.set(true);
             return self.block(block, expr.span, arguments, stages, path, scope);
         }
         let Some(layer) = layers::find(name) else {
@@ -192,8 +220,19 @@ impl<'a, 'b> Expander<'a, 'b> {
             let known = known.into_iter().chain(self.blocks.keys().map(String::as_str));
             let diagnostic = Diagnostic::error(format!("there is no layer or block `{name}`")).at(name_span);
             let diagnostic = match crate::base::diagnostic::closest(name, known) {
-                Some(best) => diagnostic.help(format!("did you mean `{best}`?")),
-                None => diagnostic.help("`mtlc explain layers` lists the layers"),
+                Some(best) if !ELSEWHERE.iter().any(|(other, _)| *other == name.to_lowercase()) => {
+                    diagnostic.help(format!("did you mean `{best}`?"))
+                }
+                _ => match ELSEWHERE.iter().find(|(other, _)| *other == name.to_lowercase()) {
+                    Some((_, here)) => diagnostic.help(format!("here it is called `{here}`")),
+                    None => match kind_of(name) {
+                        Some(PartKind::Loss) => {
+                            diagnostic.help(format!("`{name}` is a loss; it stands behind `minimize`"))
+                        }
+                        Some(kind) => diagnostic.help(format!("`{name}` is {}", with_article(kind.noun()))),
+                        None => diagnostic.help("`mtlc explain layers` lists the layers"),
+                    },
+                },
             };
             self.binder.report(diagnostic);
             return None;
@@ -254,10 +293,8 @@ impl<'a, 'b> Expander<'a, 'b> {
                     Some(given) => Diagnostic::error(format!("the block `{name}` has no parameter `{}`", given.text))
                         .label(given.span, "")
                         .suggest(&given.text, known),
-                    None => {
-                        Diagnostic::error(format!("the block `{name}` takes at most {} arguments", block.params.len()))
-                            .label(argument.value.span, "one too many")
-                    }
+                    None => Diagnostic::error(at_most(&format!("the block `{name}`"), block.params.len()))
+                        .label(argument.value.span, "one too many"),
                 };
                 self.binder.report(diagnostic.label(block.name.span, "the block"));
                 wrong = true;
@@ -293,7 +330,8 @@ impl<'a, 'b> Expander<'a, 'b> {
         if self.depth == DEEPEST {
             let diagnostic =
                 Diagnostic::error(format!("the block `{name}` contains itself, or blocks nest too deeply"));
-            self.binder.report(diagnostic.at(span).label(block.name.span, "the block"));
+            let diagnostic = diagnostic.at(span).label(block.name.span, "the block");
+            self.binder.report(diagnostic.help("several copies in a row are `repeat(times, …)`"));
             return None;
         }
         self.depth += 1;

@@ -13,15 +13,23 @@ use crate::parts;
 use crate::syntax::ast::{
     Argument, BinaryOp, Body, DeclarationKind, Expr, ExprKind, Field, File, Name, Selector, Setting, TypeExpr,
 };
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The model of a parsed spec, with warnings. `root` is the folder that relative paths of the spec start from.
 pub fn resolve(source: &Source, file: &File, root: &Path) -> Result<(Model, Diagnostics)> {
-    let mut resolver =
-        Resolver { source, file, root, binder: Binder::default(), names: BTreeMap::new(), blocks: BTreeMap::new() };
+    let mut resolver = Resolver {
+        source,
+        file,
+        root,
+        binder: Binder::default(),
+        names: BTreeMap::new(),
+        blocks: BTreeMap::new(),
+        has_failed_data: false,
+    };
     let model = resolver.model();
-    let diagnostics = resolver.binder.diagnostics;
+    let diagnostics = resolver.binder.diagnostics.without_repetitions();
     match model {
         Some(model) if !diagnostics.has_errors() => Ok((model, diagnostics)),
         _ => Err(diagnostics),
@@ -36,6 +44,8 @@ struct Resolver<'a> {
     /// Inputs, targets, backbones and heads share one namespace.
     names: BTreeMap<String, (Span, &'static str)>,
     blocks: BTreeMap<String, Block<'a>>,
+    /// Whether a field of some data was wrong, so that what the data gives is not known.
+    has_failed_data: bool,
 }
 
 impl<'a> Resolver<'a> {
@@ -59,7 +69,9 @@ impl<'a> Resolver<'a> {
                     let selections = selectors.iter().filter_map(|s| self.selection(s, &networks)).collect();
                     if let Some((0, span)) = until {
                         self.report(
-                            Diagnostic::error("epochs count from 1: until epoch 0 nothing is frozen").at(*span),
+                            Diagnostic::error("epochs count from 1: until epoch 0 nothing is frozen")
+                                .at(*span)
+                                .help("`until epoch 1` freezes the first epoch"),
                         );
                     }
                     freezes.push(Freeze { selections, until: until.as_ref().map(|(epoch, _)| *epoch) });
@@ -75,8 +87,12 @@ impl<'a> Resolver<'a> {
         }
         read_vocabularies(&mut inputs, &networks);
         let data = self.data(&data, &inputs, &targets);
-        let train = self.settings(&settings::TRAIN, &train)?;
+        let train = self.settings(&settings::TRAIN, &train);
         let serve = self.settings(&settings::SERVE, &serve)?;
+        let train = train?;
+        if let Some(diagnostic) = parts::optimizers::check(train.part("optimizer")) {
+            self.report(diagnostic);
+        }
         let model = Model {
             name: name?,
             inputs,
@@ -106,7 +122,8 @@ impl<'a> Resolver<'a> {
             self.binder.report(Diagnostic::error("a spec has one `model`").at(second.span));
         }
         if first.is_none() {
-            let diagnostic = Diagnostic::error("the spec names no model").label(Span::new(0, 0), "");
+            let first = file.declarations.first().map_or(Span::default(), |d| d.span);
+            let diagnostic = Diagnostic::error("the spec names no model").at(first);
             self.report(diagnostic.help("begin with `model NAME`"));
         }
         first.map(|name| name.text.clone())
@@ -125,7 +142,9 @@ impl<'a> Resolver<'a> {
                     if parts::layers::find(&name.text).is_some() {
                         let message = format!("`{}` is a layer; a block needs another name", name.text);
                         self.report(Diagnostic::error(message).at(name.span));
-                    } else if let Some(first) = self.blocks.insert(name.text.clone(), Block { params, body, name }) {
+                    } else if let Some(first) =
+                        self.blocks.insert(name.text.clone(), Block { params, body, name, used: Cell::new(false) })
+                    {
                         let diagnostic =
                             Diagnostic::error(format!("two blocks are named `{}`", name.text)).at(name.span);
                         self.report(diagnostic.label(first.name.span, "the first one"));
@@ -165,7 +184,8 @@ impl<'a> Resolver<'a> {
         let name = ty.name.text.as_str();
         if !["f32", "tokens", "class"].contains(&name) {
             let diagnostic = Diagnostic::error(format!("there is no type `{name}`")).at(ty.name.span);
-            self.report(diagnostic.suggest(name, ["f32", "tokens", "class"]));
+            let help = "numbers are `f32[…]`, ids of words or bytes `tokens[…]`, and classes `class[…]`";
+            self.report(diagnostic.help(help));
             return None;
         }
         let wrong = |what: &str| {
@@ -182,11 +202,11 @@ impl<'a> Resolver<'a> {
         let (classes, dims): (Option<Classes>, Vec<&Expr>) = if name == "class" {
             let dims = rest.iter().flatten().collect();
             if names.len() == first.len() {
-                let mut sorted = names.clone();
-                sorted.sort_unstable();
-                sorted.dedup();
-                if sorted.len() < names.len() {
-                    self.report(wrong("two classes have one name"));
+                if let Some(i) = (1..names.len()).find(|&i| names[..i].contains(&names[i])) {
+                    let first = names.iter().position(|n| *n == names[i]).map_or(ty.span, |k| first[k].span);
+                    let message = format!("two classes are named `{}`", names[i]);
+                    let diagnostic = Diagnostic::error(message).at(ty.brackets[0][i].span);
+                    self.report(diagnostic.label(first, "the first one"));
                 }
                 (
                     Some(Classes { count: names.len(), names: Some(names.iter().map(ToString::to_string).collect()) }),
@@ -201,10 +221,15 @@ impl<'a> Resolver<'a> {
         } else {
             (None, first.iter().chain(rest.iter().flatten()).collect())
         };
-        if let Some(classes) = classes.as_ref().filter(|c| c.count < 2) {
-            self.report(wrong(&format!("a target of {} class has nothing to tell apart", classes.count)));
+        if classes.as_ref().is_some_and(|c| c.count < 2) {
+            let diagnostic = Diagnostic::error("a target of one class has nothing to tell apart").at(ty.span);
+            let help = "yes or no is two classes, `class[\"no\", \"yes\"]`, or a number, `f32[1]` with the loss `bce`";
+            self.report(diagnostic.help(help));
         }
         let dims = dims.into_iter().map(|e| self.size(e)).collect::<Option<Vec<usize>>>()?;
+        if dims.iter().try_fold(1usize, |n, d| n.checked_mul(*d)).is_none_or(|n| n > parts::cell::MOST_NUMBERS) {
+            self.report(Diagnostic::error("one example has more than 2^30 numbers").at(ty.span));
+        }
         if dims.len() > 3 {
             self.report(wrong("a value has at most three axes besides the batch"));
         }
@@ -241,7 +266,6 @@ impl<'a> Resolver<'a> {
                 networks.push(Network { span: declaration.span, ..network });
             }
         }
-        // A block that nothing uses is still checked where its parameters allow it: its names at least.
         networks
     }
 
@@ -260,7 +284,7 @@ impl<'a> Resolver<'a> {
                 (Some(_), _) => options.push(argument.clone()),
                 (None, ExprKind::Path(path)) => {
                     let reference = Reference { path: path.to_string(), span: path.span };
-                    if self.check_source(&reference, &path.segments[0], above) {
+                    if self.check_source(&reference, &path.segments[0], above, name.span) {
                         sources.push(reference);
                     }
                 }
@@ -269,9 +293,11 @@ impl<'a> Resolver<'a> {
         }
         if arguments.iter().all(|a| a.name.is_some()) {
             let message = format!("`{}` reads nothing", name.text);
-            self.report(
-                Diagnostic::error(message).at(name.span).help(format!("name what it reads: `{}(…)`", name.text)),
-            );
+            let source = self.names.iter().filter(|(n, _)| **n != name.text);
+            let source = source.filter(|(_, (span, what))| *what != "target" && span.start < name.span.start);
+            let source = source.max_by_key(|(_, (span, _))| span.start).map_or("…", |(name, _)| name);
+            let help = format!("name what it reads: `{}({source})`", name.text);
+            self.report(Diagnostic::error(message).at(name.span).help(help));
         }
         let weights = self.weights(kind, &options, name.span);
         let body = Expander::new(self.source, &self.blocks, &mut self.binder).body(body, &name.text, &Scope::new())?;
@@ -279,32 +305,36 @@ impl<'a> Resolver<'a> {
     }
 
     /// Whether a network may read that name here.
-    fn check_source(&mut self, reference: &Reference, first: &str, above: &[Network]) -> bool {
+    fn check_source(&mut self, reference: &Reference, first: &str, above: &[Network], reader: Span) -> bool {
         let diagnostic = match self.names.get(first) {
             Some((_, "input")) if first == reference.path => return true,
-            Some((_, "input")) => Diagnostic::error(format!("the input `{first}` has no parts")).at(reference.span),
+            Some((_, "input")) => Diagnostic::error(format!("the input `{first}` has no parts"))
+                .at(reference.span)
+                .help(format!("read `{first}`, and pick from it with `slice`")),
             Some((span, "target")) => {
                 Diagnostic::error(format!("`{first}` is a target: no part of the model may read it"))
                     .label(reference.span, "")
                     .label(*span, "declared here")
             }
             Some(_) if above.iter().any(|n| n.name == first) => return true,
-            Some((span, what)) => {
-                Diagnostic::error(format!("the {what} `{first}` is declared further down, or is wrong itself"))
+            Some((span, what)) if span.start > reference.span.start => {
+                Diagnostic::error(format!("the {what} `{first}` is declared further down"))
                     .at(reference.span)
                     .label(*span, "here")
                     .help("declare what is read above what reads it")
             }
+            Some((span, what)) if *span == reader => {
+                Diagnostic::error(format!("the {what} `{first}` reads itself")).at(reference.span)
+            }
+            // It failed itself, and its own error is enough.
+            Some(_) => return false,
             None => {
                 let known: Vec<&str> =
                     self.names.iter().filter(|(_, (_, w))| *w != "target").map(|(n, _)| n.as_str()).collect();
                 Diagnostic::error(format!("there is no `{first}` to read")).at(reference.span).suggest(first, known)
             }
         };
-        // When the network above failed itself, its own error is enough.
-        if !self.binder.diagnostics.has_errors() || !matches!(self.names.get(first), Some((_, "backbone" | "head"))) {
-            self.report(diagnostic);
-        }
+        self.report(diagnostic);
         false
     }
 
@@ -348,6 +378,14 @@ impl<'a> Resolver<'a> {
 
     /// Checks that the first two arguments of a loss or metric name a head and a target.
     fn head_and_target(&mut self, args: &Args) -> Option<(String, String)> {
+        let what = |name: &str| self.names.get(name).map(|(_, what)| *what);
+        let (first, second) = (args.text("head"), args.text("target"));
+        if (what(first), what(second)) == (Some("target"), Some("head")) {
+            let span = args.span("head").unwrap_or_default().to(args.span("target").unwrap_or_default());
+            let diagnostic = Diagnostic::error(format!("`{first}` is a target, and `{second}` a head")).at(span);
+            self.report(diagnostic.help(format!("the head comes first: `({second}, {first})`")));
+            return None;
+        }
         let mut named = |arg: &str, kinds: &[&str], noun: &str| {
             let name = args.text(arg).to_string();
             let span = args.span(arg).unwrap_or_default();
@@ -357,7 +395,12 @@ impl<'a> Resolver<'a> {
                     let diagnostic =
                         Diagnostic::error(format!("`{name}` is no {noun}, but {} {what}", article(what))).at(span);
                     let diagnostic = diagnostic.label(*declared, "declared here");
-                    self.binder.report(diagnostic);
+                    self.binder.report(match (noun, *what) {
+                        ("head", "input" | "backbone") => {
+                            diagnostic.help(format!("give it a head, and name that: `head NAME({name}) = …`"))
+                        }
+                        _ => diagnostic,
+                    });
                     None
                 }
                 None => {
@@ -378,15 +421,14 @@ impl<'a> Resolver<'a> {
     fn terms(&mut self) -> Vec<Term> {
         let file = self.file;
         let mut found = vec![];
+        let mut first: Option<Span> = None;
         for declaration in &file.declarations {
             if let DeclarationKind::Minimize(expr) = &declaration.kind {
-                if !found.is_empty() {
-                    self.report(
-                        Diagnostic::error("a spec has one `minimize`")
-                            .at(declaration.span)
-                            .help("add the losses up in one sum"),
-                    );
+                if let Some(first) = first {
+                    let diagnostic = Diagnostic::error("a spec has one `minimize`").at(declaration.span);
+                    self.report(diagnostic.label(first, "the first one").help("add the losses up in one sum"));
                 }
+                first = first.or(Some(declaration.span));
                 self.sum(expr, 1.0, &mut found);
             }
         }
@@ -431,6 +473,12 @@ impl<'a> Resolver<'a> {
             }
             ExprKind::Binary { op: BinaryOp::Multiply, left, right } => {
                 let (number, losses) = if is_numeric(left) { (left, right) } else { (right, left) };
+                if !is_numeric(number) {
+                    let diagnostic =
+                        Diagnostic::error("a loss is multiplied by a number").label(number.span, "this is none");
+                    self.report(diagnostic.help("losses are added up: `A + 0.5 * B`"));
+                    return;
+                }
                 if let Some(weight) = self.weight(number) {
                     self.sum(losses, factor * weight, terms);
                 }
@@ -440,18 +488,25 @@ impl<'a> Resolver<'a> {
                     self.sum(left, factor / weight, terms);
                 }
             }
-            ExprKind::Binary { op: BinaryOp::Subtract, .. } | ExprKind::Negate(_) => {
-                let diagnostic = Diagnostic::error("a loss is added, not subtracted").at(expr.span);
-                self.report(diagnostic.help("what should grow needs a loss that falls as it grows"));
+            ExprKind::Binary { op: BinaryOp::Subtract, left: before, right: subtracted } => {
+                self.sum(before, factor, terms);
+                self.subtracted(subtracted.span);
             }
+            ExprKind::Negate(_) => self.subtracted(expr.span),
             _ => terms.push((factor, expr)),
         }
+    }
+
+    fn subtracted(&mut self, span: Span) {
+        let diagnostic = Diagnostic::error("a loss is added, not subtracted").at(span);
+        self.report(diagnostic.help("what should grow needs a loss that falls as it grows"));
     }
 
     fn weight(&mut self, expr: &Expr) -> Option<f64> {
         let weight = self.binder.number(expr, &Scope::new())?;
         if weight <= 0.0 {
-            self.report(Diagnostic::error("the weight of a loss is above 0").at(expr.span));
+            let diagnostic = Diagnostic::error("the weight of a loss is above 0").at(expr.span);
+            self.report(diagnostic.help("leave a loss out that should not count"));
             return None;
         }
         Some(weight)
@@ -471,16 +526,18 @@ impl<'a> Resolver<'a> {
                     },
                     None => continue,
                 };
-                let mut name = format!("{}({head})", bound.call.signature.name);
-                if measures.iter().any(|m| m.name == name) {
-                    name = format!("{}({head}, {target})", bound.call.signature.name);
-                }
-                if let Some(first) = measures.iter().find(|m| m.name == name) {
-                    let diagnostic = Diagnostic::error(format!("`{name}` is measured twice")).at(expr.span);
+                let written = super::print::call(&bound.call);
+                if let Some(first) = measures.iter().find(|m| super::print::call(&m.metric) == written) {
+                    let diagnostic = Diagnostic::error("the same is measured twice").at(expr.span);
                     let first = first.span;
                     self.report(diagnostic.label(first, "the first one"));
                     continue;
                 }
+                // The shortest name that is not taken: by the head, with the target, or with every argument.
+                let metric = bound.call.signature.name;
+                let names = [format!("{metric}({head})"), format!("{metric}({head}, {target})"), written];
+                let taken = |name: &String| measures.iter().any(|m| m.name == *name);
+                let Some(name) = names.into_iter().find(|name| !taken(name)) else { continue };
                 measures.push(Measure { name, metric: bound.call, head, target, span: expr.span });
             }
         }
@@ -499,7 +556,8 @@ impl<'a> Resolver<'a> {
             return Some(bound.call);
         };
         if let Some(second) = declared.next() {
-            self.report(Diagnostic::error("a spec has one `balance`").at(second.span));
+            let diagnostic = Diagnostic::error("a spec has one `balance`").at(second.span);
+            self.report(diagnostic.label(expr.span, "the first one"));
         }
         let call = self.binder.part(expr, PartKind::Balancer, &Scope::new())?.call;
         let balancer = parts::balancers::find(call.signature.name)?;
@@ -515,7 +573,8 @@ impl<'a> Resolver<'a> {
                     "`{}` needs losses of at least 0, and `{}` can be less",
                     call.signature.name, term.loss.signature.name
                 );
-                self.report(Diagnostic::error(message).at(expr.span).label(term.span, "this loss"));
+                let diagnostic = Diagnostic::error(message).at(expr.span).label(term.span, "this loss");
+                self.report(diagnostic.help("leave `balance` out, so that the weights in `minimize` hold"));
             }
         }
         Some(call)
@@ -531,23 +590,33 @@ impl<'a> Resolver<'a> {
     fn data(&mut self, declared: &[(&Name, &Expr, &[Field])], inputs: &[Port], targets: &[Port]) -> Vec<DataSpec> {
         let mut data: Vec<DataSpec> = vec![];
         for (name, source, fields) in declared {
-            if data.iter().any(|d| d.name == name.text) {
-                self.report(Diagnostic::error(format!("two sources are named `{}`", name.text)).at(name.span));
+            if let Some((first, ..)) =
+                declared.iter().find(|(first, ..)| first.text == name.text && first.span < name.span)
+            {
+                let diagnostic = Diagnostic::error(format!("two sources are named `{}`", name.text)).at(name.span);
+                self.report(diagnostic.label(first.span, "the first one"));
             }
             let bound = self.binder.part(source, PartKind::Source, &Scope::new());
             let mut specs: Vec<FieldSpec> = vec![];
             for field in *fields {
                 let Some(spec) = self.field(field, inputs, targets) else { continue };
                 if specs.iter().any(|s| s.name == spec.name) {
-                    self.report(Diagnostic::error(format!("`{}` is given twice", spec.name)).at(field.name.span));
+                    let first =
+                        fields.iter().find(|f| f.name.text == spec.name).map_or(field.name.span, |f| f.name.span);
+                    let diagnostic = Diagnostic::error(format!("`{}` is given twice", spec.name)).at(field.name.span);
+                    self.report(diagnostic.label(first, "the first one"));
                 }
                 specs.push(spec);
             }
             if specs.len() == fields.len() {
                 for input in inputs.iter().filter(|i| !specs.iter().any(|s| s.name == i.name)) {
                     let message = format!("the data `{}` does not give the input `{}`", name.text, input.name);
-                    self.report(Diagnostic::error(message).at(name.span).label(input.span, "declared here"));
+                    let diagnostic = Diagnostic::error(message).at(name.span).label(input.span, "declared here");
+                    self.report(diagnostic.help(format!("add `{} = …` to its fields", input.name)));
                 }
+            }
+            if specs.len() < fields.len() {
+                self.has_failed_data = true;
             }
             if let Some(bound) = bound {
                 data.push(DataSpec {
@@ -583,6 +652,11 @@ impl<'a> Resolver<'a> {
             _ => vec![&field.value],
         };
         let (first, rest) = steps.split_first()?;
+        if let Some(name) = bare_column(first) {
+            let diagnostic = Diagnostic::error(format!("`{name}` does not say where values come from")).at(first.span);
+            self.report(diagnostic.help(format!("`column(\"{name}\")` is the column of that name")));
+            return None;
+        }
         let column = self.binder.part(first, PartKind::Column, &Scope::new());
         let steps: Vec<Option<Call>> =
             rest.iter().map(|s| self.binder.part(s, PartKind::Step, &Scope::new()).map(|b| b.call)).collect();
@@ -590,11 +664,23 @@ impl<'a> Resolver<'a> {
         Some(FieldSpec { name: name.text.clone(), role, column: column?.call, steps, span: field.value.span })
     }
 
-    /// What is declared and never used is most likely a slip.
+    /// What is declared and never used is most likely a slip; where something else is wrong, most likely not.
     fn check_use(&mut self, model: &Model) {
+        let is_head = |d: &crate::syntax::ast::Declaration| matches!(d.kind, DeclarationKind::Head { .. });
+        if !self.file.declarations.iter().any(is_head) {
+            let name = self.file.declarations.iter().find(|d| matches!(d.kind, DeclarationKind::Model(_)));
+            let diagnostic = Diagnostic::error("the spec has no head").at(name.map_or(Span::default(), |d| d.span));
+            let last = model.networks.last().map(|n| &n.name).or(model.inputs.first().map(|i| &i.name));
+            let help = format!("add `head NAME({}) = …`, which answers", last.map_or("…", |name| name));
+            self.report(diagnostic.help(help));
+        }
         let read =
             |name: &str| model.networks.iter().flat_map(|n| &n.sources).any(|s| s.path.split('.').next() == Some(name));
         let mut unused = vec![];
+        for block in self.blocks.values().filter(|b| !b.used.get()) {
+            unused
+                .push((format!("nothing uses the block `{}`, so it is not checked", block.name.text), block.name.span));
+        }
         for input in model.inputs.iter().filter(|i| !read(&i.name)) {
             unused.push((format!("nothing reads the input `{}`", input.name), input.span));
         }
@@ -608,21 +694,21 @@ impl<'a> Resolver<'a> {
                 unused.push((format!("no loss or metric uses the target `{}`", target.name), target.span));
             }
         }
-        for (message, span) in unused {
-            self.report(Diagnostic::warning(message).at(span));
+        if !self.binder.diagnostics.has_errors() {
+            for (message, span) in unused {
+                self.report(Diagnostic::warning(message).at(span));
+            }
         }
         for target in &model.targets {
             let given = model.data.iter().any(|d| d.fields.iter().any(|f| f.name == target.name));
             if let Some(term) = model.terms.iter().find(|t| t.target == target.name)
                 && !given
                 && !model.data.is_empty()
+                && !self.has_failed_data
             {
                 let diagnostic = Diagnostic::error(format!("no data gives the target `{}`", target.name)).at(term.span);
                 self.report(diagnostic.help(format!("add `{} = …` to a `data` block", target.name)));
             }
-        }
-        if model.heads().next().is_none() {
-            self.report(Diagnostic::error("the spec has no head").label(Span::default(), ""));
         }
     }
 }
@@ -645,6 +731,18 @@ fn prediction_and_target(args: &Args) -> Option<Args> {
     let mut values = args.0.values();
     let (head, target): (&Arg, &Arg) = (values.next()?, values.next()?);
     Some(Args([("head", head.clone()), ("target", target.clone())].into_iter().collect()))
+}
+
+/// The name that stands where a column should, if it is no slip of one.
+fn bare_column(expr: &Expr) -> Option<String> {
+    let name = match &expr.kind {
+        ExprKind::Path(path) => path.to_string(),
+        ExprKind::Text(text) => text.clone(),
+        _ => return None,
+    };
+    let known: Vec<&str> = crate::data::columns().iter().map(|s| s.name).collect();
+    let is_text = matches!(expr.kind, ExprKind::Text(_));
+    (is_text || crate::base::diagnostic::closest(&name, known).is_none()).then_some(name)
 }
 
 fn is_numeric(expr: &Expr) -> bool {

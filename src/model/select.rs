@@ -53,16 +53,37 @@ pub fn select(selector: &Selector, networks: &[Network]) -> Result<Selection, Di
     let paths = match &selector.to {
         None => vec![first],
         Some(to) => {
-            let range = range(&first, &to.to_string(), networks);
-            range.ok_or_else(|| {
-                let message = format!(
-                    "`{first} .. {to}` is no range: both ends are steps of one chain, the first before the last"
-                );
-                Diagnostic::error(message).at(selector.span)
+            let found = range(&first, &to.to_string(), networks);
+            found.ok_or_else(|| {
+                let known: Vec<&str> = networks.iter().flat_map(|n| paths(&n.body)).collect();
+                for (path, span) in [(&selector.path, selector.path.span), (to, to.span)] {
+                    let path = path.to_string();
+                    if !known.contains(&path.as_str()) {
+                        let near = known.iter().copied().filter(|k| k.split('.').count() <= path.split('.').count());
+                        return Diagnostic::error(format!("there is no stage or step `{path}`"))
+                            .at(span)
+                            .suggest(&path, near);
+                    }
+                }
+                let message = format!("`{first} .. {to}` is no range");
+                let diagnostic = Diagnostic::error(message).at(selector.span);
+                match range(&to.to_string(), &first, networks) {
+                    Some(_) => diagnostic.help(format!("write `{to} .. {first}`")),
+                    None => diagnostic.help("both ends are steps of one chain, or stages of one network"),
+                }
             })?
         }
     };
     Ok(Selection { paths, kind, span: selector.span })
+}
+
+/// Every path of a network.
+fn paths(tree: &Tree) -> Vec<&str> {
+    let inside = match tree {
+        Tree::Chain { steps, .. } => steps.as_slice(),
+        Tree::Layer(node) => &node.chains,
+    };
+    std::iter::once(tree.path()).chain(inside.iter().flat_map(paths)).collect()
 }
 
 /// The paths of the steps from one to another, both included.

@@ -61,7 +61,12 @@ impl Cell<'_> {
     }
 
     pub fn op(&mut self, op: impl Into<Op>, inputs: &[ValueId]) -> Result<ValueId, Fault> {
-        Ok(self.graph.op(op, inputs, &self.path)?)
+        for &input in inputs {
+            fits_memory(self.graph.ty(input))?;
+        }
+        let result = self.graph.op(op, inputs, &self.path)?;
+        fits_memory(self.graph.ty(result))?;
+        Ok(result)
     }
 
     /// A weight of this layer, trained unless frozen.
@@ -102,6 +107,16 @@ impl Cell<'_> {
             policy,
             before_norm: false,
         })
+    }
+}
+
+/// The most numbers of a parameter, or of a value of one example. It keeps every count that is made of sizes within 64 bits.
+pub const MOST_NUMBERS: usize = 1 << 30;
+
+fn fits_memory(ty: &Type) -> Result<(), Mismatch> {
+    match ty.inner().iter().try_fold(1usize, |n, d| n.checked_mul(*d)) {
+        Some(n) if n <= MOST_NUMBERS => Ok(()),
+        _ => Err(Mismatch::new(format!("{} has more than 2^30 numbers", ty.example()))),
     }
 }
 

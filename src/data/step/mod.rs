@@ -105,6 +105,7 @@ parts! {
         channels_first,
         read_image,
         one_hot,
+        classes,
         categories,
         bytes,
         forget,

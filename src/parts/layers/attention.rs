@@ -41,7 +41,10 @@ pub fn build(cell: &mut Cell<'_>, x: ValueId, heads: usize) -> Result<ValueId, F
         );
     };
     if width % heads != 0 {
-        return Err(Mismatch::new(format!("{heads} heads do not divide the width {width}")).into());
+        let fit: Vec<String> = (1..=16).filter(|n| width % n == 0).map(|n| n.to_string()).collect();
+        return Err(Mismatch::new(format!("{heads} heads do not divide the width {width}"))
+            .help(format!("heads that do: {}", fit.join(", ")))
+            .into());
     }
     let query = project(cell, "query", x, width)?;
     let key = project(cell, "key", x, width)?;

@@ -3,7 +3,7 @@
 use super::Layer;
 use crate::base::signature::{Kind, Param, PartKind, Signature, Value};
 use crate::graph::ValueId;
-use crate::ops;
+use crate::ops::{self, Mismatch};
 use crate::parts::cell::{Cell, Fault};
 
 pub struct Concat;
@@ -37,5 +37,13 @@ impl Layer for Concat {
 /// Puts values side by side along their feature axis.
 pub fn join(cell: &mut Cell<'_>, values: &[ValueId]) -> Result<ValueId, Fault> {
     let axis = if cell.ty(values[0]).rank() == 3 { 2 } else { 1 };
-    cell.op(ops::concat::Concat { axis }, values)
+    cell.op(ops::concat::Concat { axis }, values).map_err(|fault| match fault {
+        Fault::Mismatch(_) => {
+            let shapes: Vec<String> = values.iter().map(|&v| cell.ty(v).example()).collect();
+            Mismatch::new(format!("branches of {} cannot stand side by side", shapes.join(" and ")))
+                .help("branches may differ in channels only, or in the width of a vector or of tokens")
+                .into()
+        }
+        Fault::Reported => Fault::Reported,
+    })
 }

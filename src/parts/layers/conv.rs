@@ -2,7 +2,7 @@
 
 use super::Layer;
 use super::linear::has_bias;
-use super::spatial::{PADDING, PAIR, feature_map, padding, pair};
+use super::spatial::{PADDING, PAIR, feature_map, padding, pair, window_fits};
 use crate::base::signature::{Kind, Param, PartKind, Signature};
 use crate::graph::ValueId;
 use crate::ops::{self, Mismatch};
@@ -11,8 +11,12 @@ use crate::parts::cell::{Cell, Fault, fan_in};
 pub struct Conv;
 pub struct Depthwise;
 
-const BIAS: Param =
-    Param::with("bias", Kind::Either(&[Kind::Flag, Kind::Word(&["auto"])]), "auto", "`auto`: unless a norm follows");
+const BIAS: Param = Param::with(
+    "bias",
+    Kind::Either(&[Kind::Flag, Kind::Word(&["auto"])]),
+    "auto",
+    "`auto`: unless a norm over the batch follows",
+);
 
 static CONV: Signature = Signature {
     name: "conv",
@@ -74,15 +78,15 @@ impl Layer for Depthwise {
 fn convolve(cell: &mut Cell<'_>, x: ValueId, out: usize, groups: usize) -> Result<ValueId, Fault> {
     let [channels, height, width] = feature_map("conv", &cell.ty(x))?;
     if !channels.is_multiple_of(groups) || !out.is_multiple_of(groups) {
-        let message =
-            format!("{groups} groups divide neither or only one of {channels} input and {out} output channels");
-        return Err(Mismatch::new(message).into());
+        let message = format!("{groups} groups do not divide both {channels} input and {out} output channels");
+        return Err(Mismatch::new(message).help("both numbers of channels are multiples of `groups`").into());
     }
     let (kernel, stride, dilation) =
         (pair(cell.args, "kernel")?, pair(cell.args, "stride")?, pair(cell.args, "dilation")?);
     let padding = padding(cell.args, [height, width], kernel, stride, dilation);
+    window_fits("conv", [height, width], kernel, dilation, padding)?;
     let bias = has_bias(cell);
-    let fan = channels / groups * kernel[0] * kernel[1];
+    let fan = (channels / groups).saturating_mul(kernel[0]).saturating_mul(kernel[1]);
     let mut inputs = vec![x, cell.weight("weight", &[out, channels / groups, kernel[0], kernel[1]], fan_in(fan))];
     if bias {
         inputs.push(cell.weight("bias", &[out], fan_in(fan)));

@@ -31,7 +31,7 @@ static SIGNATURE: Signature = Signature {
             "bias",
             Kind::Either(&[Kind::Flag, Kind::Word(&["auto"])]),
             "auto",
-            "`auto`: unless a norm follows",
+            "`auto`: unless a norm over the batch follows",
         ),
     ],
 };
@@ -56,7 +56,7 @@ impl Layer for ConvTranspose {
             (pair(cell.args, "kernel")?, pair(cell.args, "stride")?, pair(cell.args, "dilation")?);
         let bias = has_bias(cell);
         // PyTorch takes the fan-in of a transposed convolution from the second axis of its weight.
-        let fan = fan_in(out / groups * kernel[0] * kernel[1]);
+        let fan = fan_in((out / groups).saturating_mul(kernel[0]).saturating_mul(kernel[1]));
         let mut inputs = vec![x, cell.weight("weight", &[channels, out / groups, kernel[0], kernel[1]], fan)];
         if bias {
             inputs.push(cell.weight("bias", &[out], fan));

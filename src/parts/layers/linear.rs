@@ -19,12 +19,13 @@ static SIGNATURE: Signature = Signature {
             "bias",
             Kind::Either(&[Kind::Flag, Kind::Word(&["auto"])]),
             "auto",
-            "`auto`: unless a norm follows",
+            "`auto`: unless a norm over the batch follows",
         ),
     ],
 };
 
-/// Resolves `bias: auto`: a norm behind the layer would take the bias away again.
+/// Resolves `bias: auto`: a norm over the batch behind the layer would take the bias away again. One over the features of each
+/// token would not, and that is what `norm` is behind tokens.
 pub fn has_bias(cell: &Cell<'_>) -> bool {
     match cell.args.get("bias").map(|arg| &arg.value) {
         Some(crate::base::signature::Value::Flag(flag)) => *flag,
@@ -55,7 +56,8 @@ impl Layer for Linear {
                 .into());
             }
         };
-        let bias = has_bias(cell);
+        let auto = !matches!(cell.args.get("bias").map(|arg| &arg.value), Some(crate::base::signature::Value::Flag(_)));
+        let bias = has_bias(cell) || (auto && rank == 2);
         let mut inputs = vec![x, cell.weight("weight", &[out, width], fan_in(width))];
         if bias {
             inputs.push(cell.weight("bias", &[out], fan_in(width)));

@@ -1,7 +1,7 @@
 //! Pools: windows that keep the largest or the mean value.
 
 use super::Layer;
-use super::spatial::{PADDING, PAIR, feature_map, padding, pair};
+use super::spatial::{PADDING, PAIR, feature_map, padding, pair, window_fits};
 use crate::base::signature::{Kind, Param, PartKind, Signature};
 use crate::graph::ValueId;
 use crate::ops;
@@ -69,6 +69,7 @@ impl Layer for Pool {
         let kernel = pair(cell.args, "kernel")?;
         let stride = if cell.args.has("stride") { pair(cell.args, "stride")? } else { kernel };
         let padding = padding(cell.args, [height, width], kernel, stride, [1, 1]);
+        window_fits(self.signature().name, [height, width], kernel, [1, 1], padding)?;
         if self.average {
             let count_padding = cell.args.flag("count_padding");
             cell.op(ops::avg_pool2d::AvgPool2d { kernel, stride, padding, count_padding }, &[x])

@@ -3,7 +3,7 @@
 use super::Layer;
 use crate::base::signature::{Kind, Param, PartKind, Signature};
 use crate::graph::ValueId;
-use crate::ops;
+use crate::ops::{self, Mismatch};
 use crate::parts::cell::{Cell, Fault};
 
 pub struct Reshape;
@@ -25,7 +25,13 @@ impl Layer for Reshape {
     }
 
     fn build(&self, cell: &mut Cell<'_>, x: ValueId) -> Result<ValueId, Fault> {
-        let dims = cell.args.list("dims").iter().filter_map(|a| a.value.as_int()).map(|n| n as usize).collect();
+        let dims: Vec<usize> =
+            cell.args.list("dims").iter().filter_map(|a| a.value.as_int()).map(|n| n as usize).collect();
+        let (needs, gets) = (dims.iter().try_fold(1usize, |n, d| n.checked_mul(*d)), cell.ty(x).elements(1));
+        if needs != Some(gets) {
+            let needs = needs.map_or("too many".into(), |n| n.to_string());
+            return Err(Mismatch::new(format!("`reshape` to {dims:?} makes {needs} numbers of {gets}")).into());
+        }
         cell.op(ops::reshape::Reshape { dims }, &[x])
     }
 }

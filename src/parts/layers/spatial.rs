@@ -59,3 +59,21 @@ pub fn padding(
     let ([top, bottom], [left, right]) = (each(0), each(1));
     [top, bottom, left, right]
 }
+
+/// Whether a window fits into the image with its padding, once at least.
+pub fn window_fits(
+    layer: &str,
+    size: [usize; 2],
+    kernel: [usize; 2],
+    dilation: [usize; 2],
+    padding: [usize; 4],
+) -> Result<(), Mismatch> {
+    let window = [0, 1].map(|axis| dilation[axis] * (kernel[axis] - 1) + 1);
+    let room = [size[0] + padding[0] + padding[1], size[1] + padding[2] + padding[3]];
+    if window[0] <= room[0] && window[1] <= room[1] {
+        return Ok(());
+    }
+    let ([a, b], [c, d]) = (window, room);
+    let message = format!("the window of `{layer}` spans {a}×{b} pixels, and the image with its padding has {c}×{d}");
+    Err(Mismatch::new(message).help("use a smaller window, more padding, or fewer strides and pools before it"))
+}
