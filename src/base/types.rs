@@ -56,17 +56,7 @@ pub struct Type {
     pub dims: Vec<Dim>,
 }
 
-/// The most elements of one tensor, of one example where it has a batch: 8 GiB of numbers. Far beyond what is trained here, and
-/// small enough that products of two sizes stay within 64 bits.
-pub const MOST_ELEMENTS: usize = 1 << 31;
-
 impl Type {
-    /// Whether one example of the value, or the value itself, has a size that can be computed with.
-    pub fn is_sane(&self) -> bool {
-        let product = self.inner().iter().try_fold(1usize, |product, &n| product.checked_mul(n));
-        product.is_some_and(|n| n <= MOST_ELEMENTS)
-    }
-
     /// A value that every example has: `dims` behind a batch axis.
     pub fn batched(dtype: DType, dims: &[usize]) -> Self {
         let dims = std::iter::once(Dim::Batch).chain(dims.iter().map(|&n| Dim::Size(n))).collect();

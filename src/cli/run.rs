@@ -265,7 +265,7 @@ pub fn results(finals: &[(String, Evaluation)]) -> String {
         let cells = finals.iter().map(|(_, e)| show(e.losses.get(name).copied().flatten()));
         rows.push(std::iter::once(format!("loss of {name}")).chain(cells).collect());
     }
-    let objective = finals.iter().map(|(_, e)| format!("{:.4}", e.objective));
+    let objective = finals.iter().map(|(_, e)| show(e.has_labels().then_some(e.objective)));
     rows.push(std::iter::once("objective".to_string()).chain(objective).collect());
     table(&rows)
 }
@@ -294,7 +294,10 @@ impl Watch for Progress<'_> {
         self.bar.finish_and_clear();
         let mut line = format!("epoch {:>3}  objective {:.4}", record.epoch, record.train.objective);
         if let Some(validation) = &record.validation {
-            line += &format!(" / {:.4}", validation.objective);
+            line += &match validation.has_labels() {
+                true => format!(" / {:.4}", validation.objective),
+                false => format!(" / {ABSENT}"),
+            };
             for (name, value) in &validation.metrics {
                 line += &value.map_or(format!("  {name} -"), |x| format!("  {name} {x:.4}"));
             }

@@ -3,7 +3,6 @@
 use super::{
     Definition, Graph, Init, Leaf, Mode, Output, Parameter, Purpose, Role, Update, Value, ValueId, verify::MAX_RANK,
 };
-use crate::base::types::MOST_ELEMENTS;
 use crate::base::{DType, Type};
 use crate::ops::{Mismatch, Op};
 use indexmap::IndexMap;
@@ -76,13 +75,7 @@ impl Builder {
     pub fn op(&mut self, op: impl Into<Op>, inputs: &[ValueId], path: &str) -> Result<ValueId, Mismatch> {
         let op = op.into();
         let types: Vec<Type> = inputs.iter().map(|&i| self.ty(i).clone()).collect();
-        let sane = |ty: &Type| {
-            let message = || Mismatch::new(format!("{} has more than {MOST_ELEMENTS} elements", ty.example()));
-            if ty.is_sane() { Ok(()) } else { Err(message()) }
-        };
-        types.iter().try_for_each(sane)?;
         let ty = op.signature(&types)?;
-        sane(&ty)?;
         if ty.rank() > MAX_RANK {
             return Err(Mismatch::new(format!("{} has more than {} axes", ty.example(), MAX_RANK - 1)));
         }

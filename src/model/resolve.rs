@@ -6,7 +6,6 @@ use super::select::select;
 use super::settings::{self, LearningRate};
 use super::{Freeze, Measure, Model, Network, NetworkKind, Port, Reference, Term, Tune, Weights, WeightsFrom};
 use crate::base::signature::{Arg, Args, Call, PartKind, Signature, Value};
-use crate::base::types::MOST_ELEMENTS;
 use crate::base::{DType, Diagnostic, Diagnostics, Result, Source, Span, Type};
 use crate::data::{Classes, DataSpec, FieldSpec, FieldType, Role};
 use crate::parts;
@@ -234,10 +233,6 @@ impl<'a> Resolver<'a> {
             self.report(wrong("a value has at most three axes besides the batch"));
         }
         let dtype = if name == "f32" { DType::F32 } else { DType::I64 };
-        if !Type::batched(dtype, &dims).is_sane() {
-            self.report(wrong(&format!("one example of this has more than {MOST_ELEMENTS} elements")));
-            return None;
-        }
         if name == "tokens" && dims.len() != 1 {
             self.report(wrong("`tokens` takes the length of the sequence"));
         }

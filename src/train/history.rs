@@ -37,7 +37,7 @@ pub struct TrainRecord {
 impl EpochRecord {
     /// What early stopping and the best checkpoint go by: the validation's objective, if it saw any label.
     pub fn objective(&self) -> f64 {
-        let told = self.validation.as_ref().filter(|v| v.losses.values().any(Option::is_some));
+        let told = self.validation.as_ref().filter(|v| v.has_labels());
         told.map_or(self.train.objective, |v| v.objective)
     }
 }

@@ -23,6 +23,8 @@ use std::path::{Path, PathBuf};
 pub struct Run {
     pub folder: PathBuf,
     pub number: u64,
+    /// Folders above it that were made for it, the innermost first.
+    made: Vec<PathBuf>,
 }
 
 /// `run.json`.
@@ -46,13 +48,15 @@ impl Run {
         let wrong = |e: std::io::Error| {
             Diagnostic::error(format!("cannot make the folder of a run: {e}")).place(folder.display().to_string())
         };
+        let above = folder.ancestors().filter(|f| !f.as_os_str().is_empty());
+        let made: Vec<PathBuf> = above.take_while(|f| !f.exists()).map(Path::to_path_buf).collect();
         std::fs::create_dir_all(&folder).map_err(wrong)?;
         let mut number = Self::list(root, model).last().map_or(1, |run| run.number + 1);
         // Another process may take a number first; the folder decides.
         loop {
-            let run = Run { folder: folder.join(number.to_string()), number };
-            match std::fs::create_dir(&run.folder) {
-                Ok(()) => return Ok(run),
+            let own = folder.join(number.to_string());
+            match std::fs::create_dir(&own) {
+                Ok(()) => return Ok(Run { folder: own, number, made }),
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
                 Err(e) => return Err(wrong(e).into()),
             }
@@ -65,7 +69,7 @@ impl Run {
         let mut runs: Vec<Run> = entries
             .filter_map(|entry| {
                 let number = entry.file_name().to_str()?.parse::<u32>().ok()?.into();
-                Some(Run { folder: entry.path(), number })
+                Some(Run { folder: entry.path(), number, made: vec![] })
             })
             .collect();
         runs.sort_by_key(|run| run.number);
@@ -94,7 +98,9 @@ impl Run {
         if !self.path("last.safetensors").exists() {
             // What cannot be removed does no harm: a folder without a checkpoint is never taken for a run.
             let _ = std::fs::remove_dir_all(&self.folder);
-            let _ = self.folder.parent().map(std::fs::remove_dir);
+            for folder in &self.made {
+                let _ = std::fs::remove_dir(folder);
+            }
         }
     }
 
