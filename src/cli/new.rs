@@ -58,9 +58,6 @@ impl Template {
 impl Args {
     pub fn run(&self, console: &Console) -> Result<(), Failure> {
         let place = self.name.display().to_string();
-        if place.is_empty() {
-            return Err(Diagnostic::error("a project needs a name").help("for example `mtlc new tumour`").into());
-        }
         if self.name.symlink_metadata().is_ok() {
             return Err(Diagnostic::error("it exists already").place(place).help("choose another name").into());
         }

@@ -15,7 +15,8 @@ backbone trunk(x) = linear(4) -> relu
 head which(trunk) = linear(2)
 head much(trunk)  = linear(1)
 
-minimize cross_entropy(which, kind) + 0.5 * mse(much, size)
+minimize cross_entropy(which, kind)
+       + 0.5 * mse(much, size)
 measure  accuracy(which, kind), rmse(much, size)
 
 data d = csv("d.csv", split: [0.5, 0.25, 0.25], seed: 1) {
@@ -137,8 +138,8 @@ impl Lab {
         let told = self.tell(args, &output);
         assert_eq!(output.status.code(), Some(1), "{told}");
         // A spec that is right has a plan, whatever becomes of its run.
-        let after: Vec<_> = self.files().into_iter().filter(|name| !name.starts_with("target/")).collect();
-        let before: Vec<_> = before.into_iter().filter(|name| !name.starts_with("target/")).collect();
+        let after: Vec<_> = self.files().into_iter().filter(|name| !name.starts_with("target")).collect();
+        let before: Vec<_> = before.into_iter().filter(|name| !name.starts_with("target")).collect();
         assert_eq!(after, before, "{told}");
         told
     }

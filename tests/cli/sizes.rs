@@ -60,7 +60,7 @@ fn inputs() {
 fn settings() {
     let train = "batch: 4, optimizer: adam(lr: 0.05)";
     for settings in [
-        "batch: 4000000000",
+        "batch: 1000000000",
         "batch: 1",
         "batch: 1000, patience: 1",
         "batch: 4, clip: 1e-300",
@@ -70,7 +70,9 @@ fn settings() {
     ] {
         assert!(survives(train, settings), "{settings}");
     }
-    for settings in ["batch: 0", "batch: 1e400", "batch: 1e15", "batch: 4, optimizer: sgd(lr: 1e300)"] {
+    for settings in
+        ["batch: 0", "batch: 4000000000", "batch: 1e400", "batch: 1e15", "batch: 4, optimizer: sgd(lr: 1e300)"]
+    {
         assert!(!survives(train, settings), "{settings}");
     }
     assert!(survives("0.5 * mse", "1e-300 * mse"));
@@ -106,7 +108,7 @@ fn data_with_little_in_it() {
     let unlabelled =
         run(table(&|i| if i % 3 == 0 { (String::new(), String::new()) } else { ("no".into(), i.to_string()) }));
     assert_eq!(unlabelled.status.code(), Some(1));
-    for limit in ["limit: 1", "limit: 4000000000"] {
+    for limit in ["limit: 1", "limit: 1000000000"] {
         let lab = Lab::with("seed: 1)", &format!("seed: 1, {limit})"));
         lab.edit("small.mtl", "linear(4)", "linear(4) -> batch_norm");
         lab.done(&["run", "small.mtl"]);
@@ -115,9 +117,7 @@ fn data_with_little_in_it() {
 
 #[test]
 fn words_and_paths() {
-    for (from, to) in
-        [("model small", "model größe"), ("which", "прогноз"), ("\"d.csv\"", "\"/dev\""), ("epochs: 2", "epochs: 2.5")]
-    {
+    for (from, to) in [("model small", "model größe"), ("which", "прогноз"), ("\"d.csv\"", "\"/dev\"")] {
         assert!(!survives(from, to), "{to}");
     }
     let long = ["linear(4)"; 500].join(" -> ");

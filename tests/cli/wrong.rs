@@ -28,7 +28,7 @@ fn data() {
     let folder = Lab::with("d.csv", "folder");
     folder.put("folder/x", "");
     let cases: &[(Lab, &[&str])] = &[
-        (Lab::new().write("d.csv", &table()[..table().len() - 4]), RUN),
+        (Lab::new().write("d.csv", &table()[..table().rfind(',').expect("a comma")]), RUN),
         (gzip, RUN),
         (absent, RUN),
         (folder, RUN),
@@ -36,7 +36,7 @@ fn data() {
         (
             rows(
                 |i, line| {
-                    if i == 5 { line.replacen(|c| c != ',', "NaN,", 1).replacen(",,", ",", 1) } else { line.into() }
+                    if i == 5 { format!("NaN{}", &line[line.find(',').expect("a comma")..]) } else { line.into() }
                 },
             ),
             RUN,
@@ -127,7 +127,6 @@ fn places_to_write() {
         (Lab::trained(), &["predict", "small.mtl", "--output", "none/x.jsonl"]),
         (Lab::trained().write("dir/x", ""), &["predict", "small.mtl", "--output", "dir"]),
         (Lab::new().write("file", ""), &["new", "file/project"]),
-        (Lab::new(), &["new", ""]),
     ];
     pin("wrong_places", &told(cases));
 }
