@@ -103,7 +103,7 @@ impl Args {
                     &json!({ "model": spec.model.name, "passes": effects.iter().map(object).collect::<Vec<_>>() }),
                 );
             } else {
-                let header = ["graph", "pass", "values before", "after", "to"].map(String::from).to_vec();
+                let header = ["graph", "pass", "values before", "after", "what it does"].map(String::from).to_vec();
                 let row = |(graph, e): &(&str, passes::Effect)| {
                     [graph, e.pass.name, &e.before.to_string(), &e.after.to_string(), e.pass.summary]
                         .map(String::from)

@@ -236,8 +236,19 @@ fn check_same(record: &RunRecord, spec: &crate::model::Spec, engine: &dyn Engine
         } else {
             "what is set with `--set` or `mtlc.yaml` has"
         };
-        let before = record.overrides.iter().map(|o| format!("the run has `{o}`"));
-        return Err(before.fold(changed(what, run), Diagnostic::note).into());
+        let list = |overrides: &[String]| match overrides {
+            [] => "nothing is set".to_string(),
+            some => some.iter().map(|o| format!("`{o}`")).collect::<Vec<_>>().join(", "),
+        };
+        let diagnostic = changed(what, run);
+        return Err(if record.overrides == spec.overrides {
+            diagnostic
+        } else {
+            diagnostic
+                .note(format!("in the run: {}", list(&record.overrides)))
+                .note(format!("now: {}", list(&spec.overrides)))
+        }
+        .into());
     }
     if record.engine != engine.name() {
         return Err(changed("the engine has", run).note(format!("it was `{}`", record.engine)).into());
@@ -295,8 +306,8 @@ impl Watch for Progress<'_> {
         let mut line = format!("epoch {:>3}  objective {:.4}", record.epoch, record.train.objective);
         if let Some(validation) = &record.validation {
             line += &match validation.has_labels() {
-                true => format!(" / {:.4}", validation.objective),
-                false => format!(" / {ABSENT}"),
+                true => format!("  validation {:.4}", validation.objective),
+                false => format!("  validation {ABSENT}"),
             };
             for (name, value) in &validation.metrics {
                 line += &value.map_or(format!("  {name} -"), |x| format!("  {name} {x:.4}"));

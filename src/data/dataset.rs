@@ -76,6 +76,10 @@ impl Dataset {
 
     /// Builds it, and lets each problem without a place in the spec point at the source.
     fn build(spec: &DataSpec, purpose: Purpose) -> Result<Dataset> {
+        // Files of a prediction are not the ones that the spec names.
+        if let Purpose::Predict(_, Some(_)) = purpose {
+            return Self::assemble(spec, purpose);
+        }
         Self::assemble(spec, purpose).map_err(|mut diagnostics| {
             diagnostics.0.iter_mut().filter(|d| d.labels.is_empty()).for_each(|d| *d = d.clone().at(spec.source.span));
             diagnostics

@@ -101,8 +101,14 @@ impl TensorFile {
     pub fn read(path: &Path) -> Result<TensorFile> {
         let name = path.display().to_string();
         let wrong = |what: String| Diagnostics::from(Diagnostic::error(what).place(name.clone()));
-        let bytes = std::fs::read(path).map_err(|e| wrong(format!("cannot read the weights: {e}")))?;
-        let broken = |e: safetensors::SafeTensorError| wrong(format!("this is no whole safetensors file: {e}"));
+        let bytes = std::fs::read(path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => wrong("there is no such file of weights".into()),
+            kind => wrong(format!("cannot read the weights: {kind}")),
+        })?;
+        let broken = |e: safetensors::SafeTensorError| {
+            let diagnostic = Diagnostic::error(format!("this is no whole safetensors file: {e}")).place(name.clone());
+            Diagnostics::from(diagnostic.help("it was cut short, or is in another format"))
+        };
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(broken)?;
         let file = SafeTensors::deserialize(&bytes).map_err(broken)?;
         let mut tensors = HashMap::new();
@@ -163,5 +169,7 @@ pub fn write_atomically(path: &Path, data: &[u8]) -> Result<()> {
         file.persist(&path).map_err(|e| e.error)?;
         Ok(())
     };
-    write().map_err(|e| Diagnostic::error(format!("cannot write it: {e}")).place(path.display().to_string()).into())
+    write().map_err(|e| {
+        Diagnostic::error(format!("cannot write it: {}", e.kind())).place(path.display().to_string()).into()
+    })
 }

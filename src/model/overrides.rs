@@ -12,6 +12,9 @@ pub fn override_setting(file: &mut File, assignment: &str) -> Result<()> {
     let Some((path, text)) = assignment.split_once('=') else {
         return Err(wrong("expected NAME=VALUE".into()).help("for example `train.epochs=3`").into());
     };
+    if text.trim().is_empty() {
+        return Err(wrong("there is no value behind `=`".into()).help("for example `train.epochs=3`").into());
+    }
     let mut value = parse_expression(text).map_err(|_| wrong(format!("`{text}` is no value")))?;
     clear_spans(&mut value);
     match path.trim().split('.').collect::<Vec<_>>()[..] {

@@ -49,8 +49,11 @@ pub fn read_spec(path: &Path) -> Result<Source, Failure> {
         let diagnostic = Diagnostic::error(what).place(name.clone());
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let specs: Vec<String> =
-            entries.map(|e| e.file_name().to_string_lossy().into_owned()).filter(|n| n.ends_with(".mtl")).collect();
+        let specs: Vec<String> = entries
+            .filter(|e| e.path().is_file())
+            .map(|e| e.file_name().to_string_lossy().into_owned())
+            .filter(|n| n.ends_with(".mtl"))
+            .collect();
         let file = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         diagnostic.suggest(&file, specs.iter().map(String::as_str))
     })?;

@@ -5,7 +5,7 @@ mod schedule;
 mod summary;
 
 pub use schedule::{Step, schedule};
-pub use summary::{Memory, Part, bytes, count};
+pub use summary::{Memory, Part, bytes, count, flop};
 
 use crate::base::{Diagnostic, Result};
 use crate::graph::{Graph, Mode};

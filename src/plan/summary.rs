@@ -115,6 +115,11 @@ pub fn count(n: u64) -> String {
     scaled(n as f64, &["", "k", "M", "G", "T"])
 }
 
+/// `1.3 MFLOP`: floating-point operations for a person.
+pub fn flop(n: u64) -> String {
+    scaled(n as f64, &["FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP"])
+}
+
 fn scaled(mut x: f64, units: &[&str]) -> String {
     let mut unit = 0;
     while x >= 1000.0 && unit + 1 < units.len() {

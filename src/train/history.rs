@@ -4,7 +4,7 @@ use super::evaluate::Evaluation;
 use crate::base::{Diagnostic, Result};
 use crate::engine::weights::write_atomically;
 use crate::model::Model;
-use crate::plan::{Plan, bytes, count};
+use crate::plan::{Plan, bytes, count, flop};
 use crate::report::{Chart, Report, Series, Table};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -88,7 +88,7 @@ pub fn report(
     let mut all = vec![
         ("Trained parameters".into(), count(trained as u64)),
         ("Frozen parameters".into(), count(frozen as u64)),
-        ("Forward pass".into(), format!("{}FLOP an example", count(plan.flops.forward))),
+        ("Forward pass".into(), format!("{} an example", flop(plan.flops.forward))),
         ("Memory to train, estimated".into(), bytes(plan.memory.train_bytes)),
     ];
     all.extend(facts);

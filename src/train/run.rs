@@ -46,7 +46,8 @@ impl Run {
     pub fn create(root: &Path, model: &str) -> Result<Run> {
         let folder = root.join(model);
         let wrong = |e: std::io::Error| {
-            Diagnostic::error(format!("cannot make the folder of a run: {e}")).place(folder.display().to_string())
+            Diagnostic::error(format!("cannot make the folder of a run: {}", e.kind()))
+                .place(folder.display().to_string())
         };
         let above = folder.ancestors().filter(|f| !f.as_os_str().is_empty());
         let made: Vec<PathBuf> = above.take_while(|f| !f.exists()).map(Path::to_path_buf).collect();

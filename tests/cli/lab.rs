@@ -196,7 +196,7 @@ fn mask(text: &str) -> String {
             masked.push_str("[sha]");
         } else if rest.starts_with(" s\n") || rest.starts_with(" s  best") {
             masked.push_str("[time]");
-        } else if decimals > 2 && token.parse::<f64>().is_ok() {
+        } else if decimals > 3 && token.parse::<f64>().is_ok() {
             masked.push_str(&token[..token.len() - decimals + 2]);
         } else {
             masked.push_str(token);

@@ -46,7 +46,7 @@ fn data() {
         (rows(|_, line| line.rsplit_once(',').map_or(String::new(), |(rest, _)| rest.to_string() + ",x")), RUN),
         (Lab::new().write("d.csv", "a,b,kind,size\n"), RUN),
         (Lab::new().write("d.csv", ""), RUN),
-        (Lab::with("seed: 1", "split: \"fold\""), RUN),
+        (Lab::with("[0.5, 0.25, 0.25]", "\"fold\""), RUN),
         (Lab::with("[0.5, 0.25, 0.25]", "[0.01, 0.99]"), RUN),
     ];
     pin("wrong_data", &told(cases));
