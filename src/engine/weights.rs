@@ -112,7 +112,10 @@ impl TensorFile {
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(broken)?;
         let file = SafeTensors::deserialize(&bytes).map_err(broken)?;
         let mut tensors = HashMap::new();
-        for (tensor, view) in file.iter() {
+        // The file's own order differs from one reading to the next, and the first fault is the one that is told.
+        let mut views: Vec<_> = file.iter().collect();
+        views.sort_by_key(|(tensor, _)| *tensor);
+        for (tensor, view) in views {
             if view.dtype() != Dtype::F32 {
                 return Err(wrong(format!("the tensor `{tensor}` is {:?}, and only F32 is read", view.dtype())));
             }

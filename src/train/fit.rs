@@ -66,7 +66,7 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
     let optimizer = optimizers::build(model.train.part("optimizer"));
     let proof = frozen(model, &state.weights)?;
     while state.counters.epoch < epochs {
-        let waited = state.counters.epoch - state.counters.best_epoch;
+        let waited = state.counters.epoch.saturating_sub(state.counters.best_epoch);
         if patience.is_some_and(|most| waited >= most as u64) {
             watch.note(&format!("no better objective for {waited} epochs: stopped early"));
             break;

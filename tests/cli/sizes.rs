@@ -31,6 +31,7 @@ fn layers() {
         "reshape(2, 1, 1) -> conv_transpose(4, 4000000000) -> flatten",
         "reshape(2, 1, 1) -> conv_transpose(4, 3, stride: 4000000000) -> flatten",
         "reshape(2, 1, 1) -> max_pool(4000000000) -> flatten",
+        "reshape(2, 1, 1) -> avg_pool(1000000, padding: 500000) -> flatten",
         "reshape(2, 1, 1) -> adaptive_pool(4000000000, 4000000000) -> flatten",
         "reshape(1, 1, 2) -> upsample(4000000000) -> flatten",
         "reshape(4000000000, 4000000000, 4000000000) -> flatten",
