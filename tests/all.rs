@@ -9,3 +9,4 @@ mod parts;
 mod report;
 mod specs;
 mod syntax;
+mod train;

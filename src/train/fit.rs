@@ -65,12 +65,10 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
     let eval = passes::optimise(lower(model, Mode::Eval, 0)?).0;
     let optimizer = optimizers::build(model.train.part("optimizer"));
     let proof = frozen(model, &state.weights)?;
-    while state.counters.epoch < epochs {
-        let waited = state.counters.epoch.saturating_sub(state.counters.best_epoch);
-        if patience.is_some_and(|most| waited >= most as u64) {
-            watch.note(&format!("no better objective for {waited} epochs: stopped early"));
-            break;
-        }
+    let waited = |state: &State| state.counters.epoch.saturating_sub(state.counters.best_epoch);
+    // Asked before each epoch, not after it, so that a run resumed in between does not train on.
+    let exhausted = |state: &State| patience.is_some_and(|most| waited(state) >= most as u64);
+    while state.counters.epoch < epochs && !exhausted(&state) {
         if stop_after.is_some_and(|last| state.counters.epoch >= last) {
             return Ok(Outcome { state, history, finished: false, frozen: proof });
         }
@@ -109,6 +107,9 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
         history.write(&run.path("metrics.jsonl"))?;
         state.write(&run.path("last.safetensors"), optimizer.slots())?;
         watch.epoch_ends(history.0.last().expect("just pushed"), is_best);
+    }
+    if state.counters.epoch < epochs {
+        watch.note(&format!("no better objective for {} epochs: stopped early", waited(&state)));
     }
     if let Some(proof) = &proof {
         let after = frozen(model, &state.weights)?.expect("the same parameters are frozen");

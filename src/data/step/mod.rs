@@ -97,6 +97,7 @@ parts! {
         standardize,
         normalize,
         log1p,
+        missing,
         fill,
         reshape,
         resize,

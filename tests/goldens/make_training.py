@@ -1,0 +1,74 @@
+"""Five training steps of a small multi-task network in PyTorch, for tests/train.rs.
+
+Writes training.npz (24 rows: images, classes, numbers, one number in four missing) and training.safetensors (first parameters
+under `first/`, parameters and running statistics after five full-batch steps under `last/`, the losses of each step).
+The network, the losses and the optimizer are those of the spec in tests/train/golden.rs. Everything is computed in float64.
+"""
+
+import pathlib
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.numpy import save_file
+
+torch.manual_seed(11)
+torch.set_default_dtype(torch.float64)
+here = pathlib.Path(__file__).parent
+rows = 24
+image = torch.randn(rows, 2, 6, 6).float().double()
+kind = torch.randint(0, 3, (rows,))
+size = torch.randn(rows, 1).float().double()
+missing = torch.arange(rows) % 4 == 1
+stored = size.clone()
+stored[missing] = float("nan")
+np.savez(
+    here / "training.npz",
+    image=image.numpy().astype("<f4"),
+    kind=kind.numpy().astype("<i8"),
+    size=stored.numpy().astype("<f4"),
+)
+
+first = {
+    "trunk.0.weight": torch.randn(4, 2, 3, 3) * 0.3,
+    "trunk.1.weight": 1 + 0.1 * torch.randn(4),
+    "trunk.1.bias": 0.1 * torch.randn(4),
+    "label.weight": torch.randn(3, 36) * 0.2,
+    "label.bias": torch.randn(3) * 0.1,
+    "amount.weight": torch.randn(1, 36) * 0.2,
+    "amount.bias": torch.randn(1) * 0.1,
+    "balance.log_variance": torch.zeros(2),
+}
+parameters = {name: t.float().double().requires_grad_() for name, t in first.items()}
+statistics = {"trunk.1.running_mean": torch.zeros(4), "trunk.1.running_var": torch.ones(4)}
+
+
+def lr(name):
+    return 0.02 if name.startswith("trunk") else 0.05
+
+
+groups = [{"params": [p], "lr": lr(n)} for n, p in parameters.items()]
+optimizer = torch.optim.AdamW(groups, weight_decay=0.1)
+losses = []
+for _ in range(5):
+    p = parameters
+    x = F.conv2d(image, p["trunk.0.weight"], padding=1)
+    mean, var = statistics["trunk.1.running_mean"], statistics["trunk.1.running_var"]
+    x = F.batch_norm(x, mean, var, p["trunk.1.weight"], p["trunk.1.bias"], training=True, momentum=0.1, eps=1e-5)
+    x = F.max_pool2d(F.gelu(x), 2).flatten(1)
+    classes = F.cross_entropy(F.linear(x, p["label.weight"], p["label.bias"]), kind, label_smoothing=0.1)
+    amount = F.linear(x, p["amount.weight"], p["amount.bias"])
+    number = F.huber_loss(amount[~missing], size[~missing], delta=1.0)
+    s = p["balance.log_variance"]
+    total = 1.0 * (0.5 * torch.exp(-s[0]) * classes + 0.5 * s[0]) + 0.5 * (0.5 * torch.exp(-s[1]) * number + 0.5 * s[1])
+    losses.append([total.item(), classes.item(), number.item()])
+    optimizer.zero_grad()
+    total.backward()
+    torch.nn.utils.clip_grad_norm_(list(parameters.values()), 0.5)
+    optimizer.step()
+
+tensors = {f"first/{n}": t.float().numpy() for n, t in first.items()}
+tensors |= {f"last/{n}": t.detach().float().numpy() for n, t in parameters.items()}
+tensors |= {f"last/{n}": t.float().numpy() for n, t in statistics.items()}
+tensors["losses"] = np.array(losses, dtype="<f4")
+save_file(tensors, here / "training.safetensors")
