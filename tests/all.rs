@@ -1,6 +1,7 @@
 //! The integration tests, one module per room, in one binary.
 
 mod checker;
+mod cli;
 mod data;
 mod engine;
 mod metrics;

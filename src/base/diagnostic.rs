@@ -50,8 +50,13 @@ impl Diagnostic {
         Self { severity: Severity::Warning, ..Self::error(message) }
     }
 
-    /// Points at the spec; the first call gives the place, later ones add context.
+    /// Points at the spec; the first call gives the place, later ones add context. What stands in no source has its place on the
+    /// command line or in the project file.
     pub fn label(mut self, span: Span, text: impl Into<String>) -> Self {
+        if span == Span::NOWHERE {
+            self.place.get_or_insert_with(|| "a setting given by `--set` or `mtlc.yaml`".into());
+            return self;
+        }
         self.labels.push(Label { span, text: text.into() });
         self
     }

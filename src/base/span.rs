@@ -8,12 +8,18 @@ pub struct Span {
 }
 
 impl Span {
+    /// The place of what no source says: a value given on the command line. It is never shown.
+    pub const NOWHERE: Span = Span { start: usize::MAX, end: usize::MAX };
+
     pub fn new(start: usize, end: usize) -> Self {
         Self { start, end }
     }
 
     /// The smallest span that covers both.
     pub fn to(self, other: Span) -> Span {
+        if self == Self::NOWHERE || other == Self::NOWHERE {
+            return self.min(other);
+        }
         Span::new(self.start.min(other.start), self.end.max(other.end))
     }
 }

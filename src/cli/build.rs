@@ -5,7 +5,7 @@ use super::project::{Found, Specs, in_spec};
 use crate::base::Diagnostic;
 use crate::engine::weights::write_atomically;
 use crate::model::{Failure, Spec};
-use crate::plan::{Graphs, Plan, bytes, count};
+use crate::plan::{Graphs, Plan, bytes, flop};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -106,14 +106,14 @@ fn summary(built: &Built, file: &Path, plan_file: &Path) -> String {
     let tasks: Vec<String> = plan.tasks.iter().map(|t| format!("{} × {} of {}", t.weight, t.loss, t.name)).collect();
     let (train, serve) = (&built.spec.model.train, &built.spec.model.serve);
     format!(
-        "{} ({})\n{}\n  minimise {} ({})\n  {}FLOP an example forward, {}FLOP in training\n  memory, estimated: {} to train (batch {}), {} to serve (batch {})\n  plan: {}",
+        "{} ({})\n{}\n  minimise {} ({})\n  {} an example forward, {} in training\n  memory, estimated: {} to train (batch {}), {} to serve (batch {})\n  plan: {}",
         plan.model,
         file.display(),
         table(&rows),
         tasks.join(" + "),
         built.spec.model.balance.signature.name,
-        count(plan.flops.forward),
-        count(plan.flops.train),
+        flop(plan.flops.forward),
+        flop(plan.flops.train),
         bytes(plan.memory.train_bytes),
         train.size("batch"),
         bytes(plan.memory.serve_bytes),

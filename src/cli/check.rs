@@ -1,6 +1,6 @@
 //! `mtlc check`: everything that is wrong with specs, before any data is read.
 
-use super::console::{self, Console};
+use super::console::{Console, list};
 use super::project::{Specs, in_spec};
 use crate::model::Failure;
 use crate::plan::Graphs;
@@ -27,7 +27,7 @@ impl Args {
             });
             match result {
                 Ok(spec) if console.json => {
-                    checked.push(json!({ "file": file.display().to_string(), "model": spec.model.name, "warnings": console::json(Some(&spec.source), &spec.warnings)["diagnostics"] }));
+                    checked.push(json!({ "file": file.display().to_string(), "model": spec.model.name, "warnings": list(Some(&spec.source), &spec.warnings) }));
                 }
                 Ok(spec) => {
                     console.diagnostics(Some(&spec.source), &spec.warnings);

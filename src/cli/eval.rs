@@ -4,6 +4,7 @@ use super::console::Console;
 use super::project::{Specs, in_spec};
 use super::run::results;
 use crate::base::{Diagnostic, Result as Checked};
+use crate::data::Split;
 use crate::engine::Engine;
 use crate::engine::weights::TensorFile;
 use crate::model::{Failure, Spec};
@@ -63,15 +64,21 @@ impl Args {
         let mut weights = crate::engine::Weights::initial(&graphs.eval, 0);
         weights.load(&TensorFile::read(&run.path("weights.safetensors"))?, "")?;
         let sources = Sources::open_fitted(&spec.model, &run.read_record()?.preparation)?;
-        let mut finals = train::final_evaluations(&spec.model, engine, &weights, &sources)?;
-        if let Some(split) = &self.split {
-            let known: Vec<String> = finals.iter().map(|(name, _)| name.clone()).collect();
-            finals.retain(|(name, _)| name == split);
-            if finals.is_empty() {
-                let diagnostic = Diagnostic::error(format!("there are no rows in a split `{split}`"));
-                return Err(diagnostic.suggest(split, known.iter().map(String::as_str)).into());
+        let Some(name) = &self.split else { return train::final_evaluations(&spec.model, engine, &weights, &sources) };
+        let filled: Vec<&str> = Split::ALL
+            .iter()
+            .zip(Split::NAMES)
+            .filter(|(s, _)| !sources.rows(**s).is_empty())
+            .map(|(_, n)| n)
+            .collect();
+        match Split::named(name).filter(|_| filled.contains(&name.as_str())) {
+            Some(split) => {
+                let result = train::evaluate(&spec.model, &graphs.eval, engine, &weights, &sources, split)?;
+                Ok(vec![(name.clone(), result)])
+            }
+            None => {
+                Err(Diagnostic::error(format!("there are no rows in a split `{name}`")).suggest(name, filled).into())
             }
         }
-        Ok(finals)
     }
 }

@@ -27,7 +27,7 @@ pub struct Args {
     /// Override a setting of the spec
     #[arg(long = "set", value_name = "NAME=VALUE")]
     set: Vec<String>,
-    /// Print names and arguments as JSON
+    /// Print names and arguments, or what becomes of a spec, as JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -43,6 +43,11 @@ enum Stage {
 impl Args {
     pub fn run(&self, console: &Console) -> Result<(), Failure> {
         let Some(topic) = &self.topic else {
+            if console.json {
+                let all = pages().iter().flat_map(|(_, kind)| catalog(*kind));
+                console.result_json(&all.map(describe).collect());
+                return Ok(());
+            }
             for (title, kind) in pages() {
                 let names: Vec<&str> = catalog(*kind).iter().map(|s| s.name).collect();
                 console.result(format!("{}\n  {}", slug(title), names.join(" ")));
@@ -57,8 +62,7 @@ impl Args {
             if console.json {
                 console.result_json(&list.iter().map(|s| describe(s)).collect());
             } else {
-                let rows: Vec<Vec<String>> =
-                    list.iter().map(|s| vec![format!("{:<18}{}", s.name, s.summary)]).collect();
+                let rows: Vec<Vec<String>> = list.iter().map(|s| vec![s.name.into(), s.summary.into()]).collect();
                 console.result(table(&rows));
             }
             return Ok(());
@@ -88,17 +92,29 @@ impl Args {
         let found: Found = specs.find()?;
         let spec = found.read(&file)?;
         if self.passes {
-            for mode in [Mode::Train, Mode::Eval] {
+            let mut effects = vec![];
+            for (mode, name) in [(Mode::Train, "train"), (Mode::Eval, "eval")] {
                 let graph = lower(&spec.model, mode, 0).map_err(in_spec(&spec))?;
-                for effect in passes::optimise(graph).1 {
-                    let (name, before, after) = (effect.pass.name, effect.before, effect.after);
-                    console.result(format!("{mode:?} {name} ({}): {before} values, then {after}", effect.pass.summary));
-                }
+                effects.extend(passes::optimise(graph).1.into_iter().map(|effect| (name, effect)));
+            }
+            if console.json {
+                let object = |(graph, e): &(&str, passes::Effect)| json!({ "graph": graph, "pass": e.pass.name, "summary": e.pass.summary, "before": e.before, "after": e.after });
+                console.result_json(
+                    &json!({ "model": spec.model.name, "passes": effects.iter().map(object).collect::<Vec<_>>() }),
+                );
+            } else {
+                let header = ["graph", "pass", "values before", "after", "what it does"].map(String::from).to_vec();
+                let row = |(graph, e): &(&str, passes::Effect)| {
+                    [graph, e.pass.name, &e.before.to_string(), &e.after.to_string(), e.pass.summary]
+                        .map(String::from)
+                        .to_vec()
+                };
+                console.result(table(&std::iter::once(header).chain(effects.iter().map(row)).collect::<Vec<_>>()));
             }
             return Ok(());
         }
         let graphs = || Graphs::of(&spec.model).map_err(in_spec(&spec));
-        console.result(match self.stage {
+        let text = match self.stage {
             Stage::Ast => syntax::print::print(&spec.file),
             Stage::Model => model::print(&spec.model),
             Stage::Graph => {
@@ -106,7 +122,13 @@ impl Args {
                 format!("{}\n{}", graph::print(&graphs.train), graph::print(&graphs.serve))
             }
             Stage::Plan => Plan::of(&spec.model, &graphs()?, &spec.digest()).to_yaml(),
-        });
+        };
+        if console.json {
+            let stage = self.stage.to_possible_value().map(|v| v.get_name().to_string());
+            console.result_json(&json!({ "model": spec.model.name, "stage": stage, "text": text }));
+        } else {
+            console.result(text.trim_end_matches('\n'));
+        }
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ mod devices;
 mod eval;
 mod explain;
 mod fmt;
+mod machine;
 mod new;
 mod predict;
 mod project;
@@ -85,9 +86,16 @@ pub fn main() -> ExitCode {
     let console = Console::new(cli.command.json());
     std::panic::set_hook(Box::new(|_| {}));
     match catch_unwind(AssertUnwindSafe(|| cli.command.run(&console))) {
-        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Ok(())) => {
+            if console.finish() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(1)
+            }
+        }
         Ok(Err(failure)) => {
             console.failure(&failure);
+            console.finish();
             ExitCode::from(1)
         }
         Err(panic) => {

@@ -58,12 +58,16 @@ impl Template {
 impl Args {
     pub fn run(&self, console: &Console) -> Result<(), Failure> {
         let place = self.name.display().to_string();
-        if self.name.exists() {
+        if self.name.symlink_metadata().is_ok() {
             return Err(Diagnostic::error("it exists already").place(place).help("choose another name").into());
         }
         let files = self.template.files();
         for (name, content) in &files {
-            write_atomically(&self.name.join(name), content)?;
+            if let Err(wrong) = write_atomically(&self.name.join(name), content) {
+                // Half a project is none. What was not made cannot be removed, and the first error is the one to tell.
+                let _ = std::fs::remove_dir_all(&self.name);
+                return Err(wrong.into());
+            }
         }
         if console.json {
             let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();

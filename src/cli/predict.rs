@@ -12,14 +12,14 @@ use crate::plan::Graphs;
 use crate::train::{self, Row, Run, Sources};
 use clap::ValueEnum;
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
     specs: Specs,
-    /// Files to read in place of the spec's, in the same format; labels may be absent
-    #[arg(long, value_name = "FILE", num_args = 1..)]
+    /// A file to read in place of the spec's, in the same format; labels may be absent. Several: `--input A --input B`
+    #[arg(long, value_name = "FILE")]
     input: Vec<PathBuf>,
     /// Only these heads; nothing else is computed
     #[arg(long, value_name = "HEAD", value_delimiter = ',')]
@@ -57,20 +57,33 @@ impl Args {
         let found = self.specs.find()?;
         let spec = found.one()?;
         let engine = found.engine(self.engine.as_deref())?;
+        if let Some(folder) =
+            self.output.as_deref().and_then(Path::parent).filter(|p| !p.as_os_str().is_empty() && !p.is_dir())
+        {
+            let diagnostic = Diagnostic::error("there is no such folder to write to");
+            return Err(diagnostic.place(folder.display().to_string()).into());
+        }
+        if let Some(absent) = self.input.iter().find(|path| !path.exists()) {
+            return Err(Diagnostic::error("there is no such file").place(absent.display().to_string()).into());
+        }
         let run = Run::find(&found.runs(self.runs.as_deref()), &spec.model.name, self.run, "weights.safetensors")?;
-        let rows = self.answers(&spec, engine, &run).map_err(in_spec(&spec))?;
+        let (columns, rows) = self.answers(&spec, engine, &run).map_err(in_spec(&spec))?;
         let text = match self.format {
             Format::Jsonl => jsonl(&rows),
-            Format::Csv => csv(&rows)?,
+            Format::Csv => csv(&columns, &rows)?,
         };
         match &self.output {
-            Some(path) => write_atomically(path, text.as_bytes())?,
-            None => console.result(text.trim_end_matches('\n')),
+            Some(path) => {
+                write_atomically(path, text.as_bytes())?;
+                let (n, s) = (rows.len(), if rows.len() == 1 { "" } else { "s" });
+                console.note(format!("wrote {n} row{s} to {}", path.display()));
+            }
+            None => console.result_text(&text),
         }
         Ok(())
     }
 
-    fn answers(&self, spec: &Spec, engine: &dyn Engine, run: &Run) -> Checked<Vec<Row>> {
+    fn answers(&self, spec: &Spec, engine: &dyn Engine, run: &Run) -> Checked<(Vec<String>, Vec<Row>)> {
         let model = &spec.model;
         let all: Vec<&str> = model.heads().map(|h| h.name.as_str()).collect();
         for head in &self.heads {
@@ -89,7 +102,7 @@ impl Args {
         let sources = Sources::open_unlabelled(model, files, &run.read_record()?.preparation)?;
         let mut rows = vec![];
         train::predict(model, &graph, engine, &weights, &sources, Split::Test, |row| rows.push(row))?;
-        Ok(rows)
+        Ok((train::columns(model, &graph), rows))
     }
 }
 
@@ -98,24 +111,21 @@ fn jsonl(rows: &[Row]) -> String {
 }
 
 /// A column for every number or word of an answer; lists become JSON.
-fn csv(rows: &[Row]) -> Result<String, Failure> {
+fn csv(columns: &[String], rows: &[Row]) -> Result<String, Failure> {
     let wrong = |e: &dyn std::fmt::Display| Diagnostic::error(format!("cannot write the table: {e}"));
     let mut writer = csv::Writer::from_writer(vec![]);
-    for (i, row) in rows.iter().enumerate() {
-        let cells: Vec<(String, String)> = row.iter().flat_map(|(head, value)| cells(head, value)).collect();
-        if i == 0 {
-            writer.write_record(cells.iter().map(|(name, _)| name)).map_err(|e| wrong(&e))?;
-        }
-        writer.write_record(cells.iter().map(|(_, cell)| cell)).map_err(|e| wrong(&e))?;
+    writer.write_record(columns).map_err(|e| wrong(&e))?;
+    for row in rows {
+        writer.write_record(row.values().flat_map(cells)).map_err(|e| wrong(&e))?;
     }
     let bytes = writer.into_inner().map_err(|e| wrong(&e))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn cells(head: &str, value: &Value) -> Vec<(String, String)> {
+fn cells(value: &Value) -> Vec<String> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), String::from);
     match value {
-        Value::Object(fields) => fields.iter().map(|(name, v)| (format!("{head}.{name}"), text(v))).collect(),
-        value => vec![(head.into(), text(value))],
+        Value::Object(fields) => fields.values().map(text).collect(),
+        value => vec![text(value)],
     }
 }

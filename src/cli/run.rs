@@ -1,12 +1,15 @@
 //! `mtlc run`: trains what specs describe.
 
 use super::build::{self, Built};
-use super::console::{Console, table};
+use super::console::{ABSENT, Console, table};
+use super::machine;
 use super::project::{Found, Specs, in_spec};
 use crate::base::{Diagnostic, Result as Checked};
-use crate::engine::{Engine, weights::write_atomically};
+use crate::data::Split;
+use crate::engine::{Engine, Weights, weights::write_atomically};
 use crate::model::Failure;
 use crate::parts::optimizers;
+use crate::plan::Memory;
 use crate::report::html;
 use crate::train::{self, EpochRecord, Evaluation, Fit, History, Run, RunRecord, Sources, State, Watch};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -27,7 +30,7 @@ pub struct Args {
     #[arg(long)]
     resume: bool,
     /// Stop after that epoch, to be resumed later
-    #[arg(long, value_name = "EPOCH")]
+    #[arg(long, value_name = "EPOCH", value_parser = clap::value_parser!(u64).range(1..))]
     stop_after: Option<u64>,
     /// Print results as JSON
     #[arg(long)]
@@ -58,47 +61,67 @@ impl Args {
         engine: &'static dyn Engine,
         console: &Console,
     ) -> Checked<serde_json::Value> {
-        let Built { spec, graphs, plan } = built;
-        let model = &spec.model;
+        let model = &built.spec.model;
         let runs = found.runs(self.runs.as_deref());
-        let slots = optimizers::build(model.train.part("optimizer"));
-        let resumed = self.resume.then(|| Run::find(&runs, &model.name, None, "last.safetensors")).transpose()?;
-        let sources = match &resumed {
-            Some(run) => Sources::open_fitted(model, &run.read_record()?.preparation)?,
-            None => Sources::open(model)?,
-        };
-        let seed = model.train.int("seed") as u64;
-        let (run, state, history, mut record) = match resumed {
-            Some(run) => {
-                let record = run.read_record()?;
-                check_same(&record, spec, &sources, engine, &run)?;
-                let fresh = crate::engine::Weights::initial(&graphs.train, seed);
-                let state = State::read(&run.path("last.safetensors"), fresh, slots.slots())?;
-                let history = History::read(&run.path("metrics.jsonl"), state.counters.epoch)?;
-                console
-                    .note(format!("{}: run {} goes on after epoch {}", model.name, run.number, state.counters.epoch));
-                (run, state, history, record)
+        let resumed = if self.resume { self.resumed(built, &runs, found, engine)? } else { Resumed::New };
+        let start = match resumed {
+            Resumed::Finished(run) => {
+                console.note(format!("{}: run {} has finished", model.name, run.number));
+                return Ok(json!({ "model": model.name, "run": run.folder.display().to_string(), "finished": true }));
             }
-            None => {
-                let weights = train::first_weights(model, &graphs.train, seed, root, &runs)?;
-                let run = Run::create(&runs, &model.name)?;
-                let record = RunRecord {
-                    model: model.name.clone(),
-                    engine: engine.name().into(),
-                    spec: spec.digest(),
-                    overrides: spec.overrides.clone(),
-                    data: sources.fingerprints(),
-                    preparation: sources.preparation(),
-                    finished: false,
-                };
-                run.write_record(&record)?;
-                write_atomically(&run.path("spec.mtl"), spec.source.text.as_bytes())?;
-                write_atomically(&run.path("plan.yaml"), plan.to_yaml().as_bytes())?;
-                console.note(format!("{}: run {} on the engine `{}`", model.name, run.number, engine.name()));
-                (run, State::new(weights), History::default(), record)
-            }
+            Resumed::Unfinished(run, record) => goes_on(built, run, *record)?,
+            Resumed::New => begins(built, root, &runs, engine)?,
         };
-        for (target, (labelled, rows)) in train::labels(model, &sources, crate::data::Split::Train) {
+        let name = engine.name();
+        match start.state.counters.epoch {
+            0 => console.note(format!("{}: run {} on the engine `{name}`", model.name, start.run.number)),
+            epoch => console.note(format!("{}: run {} goes on after epoch {epoch}", model.name, start.run.number)),
+        }
+        let run = start.run.clone();
+        let result = self.finish(built, start, engine, console);
+        if result.is_err() {
+            run.discard();
+        }
+        result
+    }
+
+    /// What `--resume` goes on with. In a project of several specs it takes up where the project stopped: specs that have
+    /// finished are left alone, and those that never began begin.
+    fn resumed(&self, built: &Built, runs: &Path, found: &Found, engine: &dyn Engine) -> Checked<Resumed> {
+        let run = match Run::find(runs, &built.spec.model.name, None, "last.safetensors") {
+            Ok(run) => run,
+            Err(_) if found.files.len() > 1 => return Ok(Resumed::New),
+            Err(none) => return Err(none),
+        };
+        let record = run.read_record()?;
+        check_same(&record, &built.spec, engine, &run)?;
+        match (record.finished, found.files.len()) {
+            (false, _) => Ok(Resumed::Unfinished(run, Box::new(record))),
+            (true, 1) => Err(Diagnostic::error("the newest run has finished already")
+                .place(run.folder.display().to_string())
+                .help("begin a new run: leave `--resume` out")
+                .into()),
+            (true, _) => Ok(Resumed::Finished(run)),
+        }
+    }
+
+    /// Trains to the end, evaluates the best checkpoint and writes the report.
+    fn finish(
+        &self,
+        built: &Built,
+        start: Start,
+        engine: &'static dyn Engine,
+        console: &Console,
+    ) -> Checked<serde_json::Value> {
+        let Built { spec, plan, .. } = built;
+        let model = &spec.model;
+        let Start { run, sources, state, history, mut record } = start;
+        if state.counters.epoch == 0 {
+            run.write_record(&record)?;
+            write_atomically(&run.path("spec.mtl"), spec.source.text.as_bytes())?;
+            write_atomically(&run.path("plan.yaml"), plan.to_yaml().as_bytes())?;
+        }
+        for (target, (labelled, rows)) in train::labels(model, &sources, Split::Train) {
             if labelled < rows {
                 console.note(format!("  {target}: {labelled} of {rows} training rows have this label"));
             }
@@ -152,44 +175,98 @@ impl Args {
     }
 }
 
-/// Resuming under another spec, engine or data would end in neither one's weights.
-fn check_same(
-    record: &RunRecord,
-    spec: &crate::model::Spec,
-    sources: &Sources,
-    engine: &dyn Engine,
-    run: &Run,
-) -> Checked<()> {
-    let place = run.folder.display().to_string();
-    let changed = |what: &str| {
-        Err(Diagnostic::error(format!("{what} has changed since the run began"))
-            .place(place.clone())
-            .help("begin a new run: leave `--resume` out")
-            .into())
+/// What `--resume` finds.
+enum Resumed {
+    Unfinished(Run, Box<RunRecord>),
+    Finished(Run),
+    New,
+}
+
+/// A run that can be trained.
+struct Start<'a> {
+    run: Run,
+    sources: Sources<'a>,
+    state: State,
+    history: History,
+    record: RunRecord,
+}
+
+/// A new run. Its folder is made last, when data and weights are known to be right.
+fn begins<'a>(built: &'a Built, root: &Path, runs: &Path, engine: &dyn Engine) -> Checked<Start<'a>> {
+    let Built { spec, graphs, .. } = built;
+    let model = &spec.model;
+    let sources = Sources::open(model)?;
+    let rows = sources.rows(Split::Train).len();
+    machine::check_room(&Memory::within(model, graphs, rows), model)?;
+    let seed = model.train.int("seed") as u64;
+    let weights = train::first_weights(model, &graphs.train, seed, root, runs)?;
+    let record = RunRecord {
+        model: model.name.clone(),
+        engine: engine.name().into(),
+        spec: spec.digest(),
+        overrides: spec.overrides.clone(),
+        data: sources.fingerprints(),
+        preparation: sources.preparation(),
+        finished: false,
     };
-    if record.spec != spec.digest() {
-        return changed("the spec, or a setting given with `--set`,");
-    }
+    let run = Run::create(runs, &model.name)?;
+    Ok(Start { run, sources, state: State::new(weights), history: History::default(), record })
+}
+
+/// A run as its last whole epoch left it.
+fn goes_on(built: &Built, run: Run, record: RunRecord) -> Checked<Start<'_>> {
+    let (model, graphs) = (&built.spec.model, &built.graphs);
+    let sources = Sources::open_fitted(model, &record.preparation)?;
     if record.data != sources.fingerprints() {
-        return changed("the data");
+        return Err(changed("the data has", &run).into());
+    }
+    let optimizer = optimizers::build(model.train.part("optimizer"));
+    let fresh = Weights::initial(&graphs.train, model.train.int("seed") as u64);
+    let state = State::read(&run.path("last.safetensors"), fresh, optimizer.slots())?;
+    let history = History::read(&run.path("metrics.jsonl"), state.counters.epoch)?;
+    run.sweep();
+    Ok(Start { run, sources, state, history, record })
+}
+
+/// Resuming under another spec, engine or data would end in neither one's weights.
+fn check_same(record: &RunRecord, spec: &crate::model::Spec, engine: &dyn Engine, run: &Run) -> Checked<()> {
+    if record.spec != spec.digest() {
+        let what = if record.overrides == spec.overrides {
+            "the spec has"
+        } else {
+            "what is set with `--set` or `mtlc.yaml` has"
+        };
+        let list = |overrides: &[String]| match overrides {
+            [] => "nothing is set".to_string(),
+            some => some.iter().map(|o| format!("`{o}`")).collect::<Vec<_>>().join(", "),
+        };
+        let diagnostic = changed(what, run);
+        return Err(if record.overrides == spec.overrides {
+            diagnostic
+        } else {
+            diagnostic
+                .note(format!("in the run: {}", list(&record.overrides)))
+                .note(format!("now: {}", list(&spec.overrides)))
+        }
+        .into());
     }
     if record.engine != engine.name() {
-        return changed("the engine");
-    }
-    if record.finished {
-        return Err(Diagnostic::error("the newest run has finished already")
-            .place(place)
-            .help("begin a new run: leave `--resume` out")
-            .into());
+        return Err(changed("the engine has", run).note(format!("it was `{}`", record.engine)).into());
     }
     Ok(())
+}
+
+fn changed(what: &str, run: &Run) -> Diagnostic {
+    Diagnostic::error(format!("{what} changed since the run began"))
+        .place(run.folder.display().to_string())
+        .help("begin a new run: leave `--resume` out")
 }
 
 /// Metrics and losses by split, as a table.
 pub fn results(finals: &[(String, Evaluation)]) -> String {
     let mut rows = vec![vec![String::new()]];
     rows[0].extend(finals.iter().map(|(split, e)| format!("{split} ({})", e.rows)));
-    let show = |x: Option<f64>| x.map_or("-".into(), |x| format!("{x:.4}"));
+    let show = |x: Option<f64>| x.map_or(ABSENT.into(), |x| format!("{x:.4}"));
     let Some((_, first)) = finals.first() else { return String::new() };
     for name in first.metrics.keys() {
         let cells = finals.iter().map(|(_, e)| show(e.metrics.get(name).copied().flatten()));
@@ -199,7 +276,7 @@ pub fn results(finals: &[(String, Evaluation)]) -> String {
         let cells = finals.iter().map(|(_, e)| show(e.losses.get(name).copied().flatten()));
         rows.push(std::iter::once(format!("loss of {name}")).chain(cells).collect());
     }
-    let objective = finals.iter().map(|(_, e)| format!("{:.4}", e.objective));
+    let objective = finals.iter().map(|(_, e)| show(e.has_labels().then_some(e.objective)));
     rows.push(std::iter::once("objective".to_string()).chain(objective).collect());
     table(&rows)
 }
@@ -228,7 +305,10 @@ impl Watch for Progress<'_> {
         self.bar.finish_and_clear();
         let mut line = format!("epoch {:>3}  objective {:.4}", record.epoch, record.train.objective);
         if let Some(validation) = &record.validation {
-            line += &format!(" / {:.4}", validation.objective);
+            line += &match validation.has_labels() {
+                true => format!("  validation {:.4}", validation.objective),
+                false => format!("  validation {ABSENT}"),
+            };
             for (name, value) in &validation.metrics {
                 line += &value.map_or(format!("  {name} -"), |x| format!("  {name} {x:.4}"));
             }

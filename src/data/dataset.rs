@@ -76,6 +76,10 @@ impl Dataset {
 
     /// Builds it, and lets each problem without a place in the spec point at the source.
     fn build(spec: &DataSpec, purpose: Purpose) -> Result<Dataset> {
+        // Files of a prediction are not the ones that the spec names.
+        if let Purpose::Predict(_, Some(_)) = purpose {
+            return Self::assemble(spec, purpose);
+        }
         Self::assemble(spec, purpose).map_err(|mut diagnostics| {
             diagnostics.0.iter_mut().filter(|d| d.labels.is_empty()).for_each(|d| *d = d.clone().at(spec.source.span));
             diagnostics
@@ -109,7 +113,7 @@ impl Dataset {
         let fingerprint = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
 
         let columns = select::select(spec, &table, &settings, purpose.fitted(), purpose.predicts())?;
-        let rows = select::count(&table, &columns)?;
+        let rows = select::count(&table, &columns, purpose.predicts())?;
         let splits = if purpose.predicts() {
             [vec![], vec![], (0..rows).collect()]
         } else {

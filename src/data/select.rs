@@ -71,8 +71,8 @@ fn former(field: &FieldSpec, table: &Table, fitted: &Fitted, predicts: bool) -> 
     diagnostics.into_result(former.columns.clone())
 }
 
-/// The number of rows, which all columns that are used agree on.
-pub fn count(table: &Table, columns: &[Vec<String>]) -> Result<usize> {
+/// The number of rows, which all columns that are used agree on. There is something to do without rows only for a prediction.
+pub fn count(table: &Table, columns: &[Vec<String>], predicts: bool) -> Result<usize> {
     let mut used = columns.iter().flatten().filter_map(|name| Some((name, table.columns.get(name)?)));
     let Some((first, column)) = used.next() else {
         return Err(Diagnostic::error("no field reads from this source").place(&table.name).into());
@@ -85,7 +85,10 @@ pub fn count(table: &Table, columns: &[Vec<String>]) -> Result<usize> {
             .into());
     }
     match column.rows {
-        0 => Err(Diagnostic::error("the source has no rows").place(&table.name).into()),
+        0 if !predicts => {
+            let what = if table.kind == "csv" { "the file has a header and no rows" } else { "the source has no rows" };
+            Err(Diagnostic::error(what).place(&table.name).into())
+        }
         rows => Ok(rows),
     }
 }

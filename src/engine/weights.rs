@@ -101,12 +101,21 @@ impl TensorFile {
     pub fn read(path: &Path) -> Result<TensorFile> {
         let name = path.display().to_string();
         let wrong = |what: String| Diagnostics::from(Diagnostic::error(what).place(name.clone()));
-        let bytes = std::fs::read(path).map_err(|e| wrong(format!("cannot read the weights: {e}")))?;
-        let broken = |e: safetensors::SafeTensorError| wrong(format!("this is no whole safetensors file: {e}"));
+        let bytes = std::fs::read(path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => wrong("there is no such file of weights".into()),
+            kind => wrong(format!("cannot read the weights: {kind}")),
+        })?;
+        let broken = |e: safetensors::SafeTensorError| {
+            let diagnostic = Diagnostic::error(format!("this is no whole safetensors file: {e}")).place(name.clone());
+            Diagnostics::from(diagnostic.help("it was cut short, or is in another format"))
+        };
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(broken)?;
         let file = SafeTensors::deserialize(&bytes).map_err(broken)?;
         let mut tensors = HashMap::new();
-        for (tensor, view) in file.iter() {
+        // The file's own order differs from one reading to the next, and the first fault is the one that is told.
+        let mut views: Vec<_> = file.iter().collect();
+        views.sort_by_key(|(tensor, _)| *tensor);
+        for (tensor, view) in views {
             if view.dtype() != Dtype::F32 {
                 return Err(wrong(format!("the tensor `{tensor}` is {:?}, and only F32 is read", view.dtype())));
             }
@@ -134,16 +143,36 @@ pub fn write_tensors<'a>(
     write_atomically(path, &data)
 }
 
-/// Writes a file whole or not at all.
+/// What unfinished files are called until they get their names.
+pub const UNFINISHED: &str = ".mtlc-unfinished-";
+
+/// Writes a file whole or not at all. The file keeps its permissions, and a link keeps pointing at it.
+///
+/// What is no file, such as `/dev/stdout`, cannot be replaced and is written to.
 pub fn write_atomically(path: &Path, data: &[u8]) -> Result<()> {
     let write = || -> std::io::Result<()> {
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        let former = std::fs::metadata(&path).ok();
+        if former.as_ref().is_some_and(|f| !f.is_file() && !f.is_dir()) {
+            return std::fs::OpenOptions::new().write(true).open(&path)?.write_all(data);
+        }
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(UNFINISHED);
+        // Temporary files are private by default; these become files like any other.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut file = builder.tempfile_in(folder)?;
         file.write_all(data)?;
+        if let Some(former) = former {
+            file.as_file().set_permissions(former.permissions())?;
+        }
         file.as_file().sync_all()?;
-        file.persist(path).map_err(|e| e.error)?;
+        file.persist(&path).map_err(|e| e.error)?;
         Ok(())
     };
-    write().map_err(|e| Diagnostic::error(format!("cannot write it: {e}")).place(path.display().to_string()).into())
+    write().map_err(|e| {
+        Diagnostic::error(format!("cannot write it: {}", e.kind())).place(path.display().to_string()).into()
+    })
 }

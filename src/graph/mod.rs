@@ -190,7 +190,7 @@ impl Graph {
 
     /// Floating-point operations of one example's forward pass.
     pub fn flops(&self) -> u64 {
-        self.values.iter().map(|v| self.value_flops(v)).sum()
+        self.values.iter().map(|v| self.value_flops(v)).fold(0, u64::saturating_add)
     }
 
     /// Floating-point operations of one value for one example.

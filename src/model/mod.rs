@@ -24,7 +24,7 @@ pub use reference::reference;
 pub use resolve::resolve;
 pub use select::Selection;
 pub use settings::{LearningRate, TRAIN};
-pub use spec::{Failure, Spec};
+pub use spec::{Failure, Spec, read_spec};
 
 use crate::base::Span;
 use crate::base::signature::{Args, Call};

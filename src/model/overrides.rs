@@ -12,6 +12,9 @@ pub fn override_setting(file: &mut File, assignment: &str) -> Result<()> {
     let Some((path, text)) = assignment.split_once('=') else {
         return Err(wrong("expected NAME=VALUE".into()).help("for example `train.epochs=3`").into());
     };
+    if text.trim().is_empty() {
+        return Err(wrong("there is no value behind `=`".into()).help("for example `train.epochs=3`").into());
+    }
     let mut value = parse_expression(text).map_err(|_| wrong(format!("`{text}` is no value")))?;
     clear_spans(&mut value);
     match path.trim().split('.').collect::<Vec<_>>()[..] {
@@ -50,7 +53,7 @@ fn data_name(declaration: &Declaration) -> Option<String> {
 }
 
 fn name(text: &str) -> Name {
-    Name { text: text.into(), span: Span::default() }
+    Name { text: text.into(), span: Span::NOWHERE }
 }
 
 /// Sets one setting in the block that `block` finds, or in a new one.
@@ -69,7 +72,7 @@ fn set(
             return Ok(());
         }
     }
-    file.declarations.push(Declaration { kind: new(vec![setting]), span: Span::default() });
+    file.declarations.push(Declaration { kind: new(vec![setting]), span: Span::NOWHERE });
     Ok(())
 }
 
@@ -90,7 +93,7 @@ fn set_argument(source: &mut Expr, argument: &str, value: Expr) {
 
 /// An overriding value has no place in the spec; its diagnostics point at the block instead.
 fn clear_spans(expr: &mut Expr) {
-    expr.span = Span::default();
+    expr.span = Span::NOWHERE;
     match &mut expr.kind {
         ExprKind::List(items) => items.iter_mut().for_each(clear_spans),
         ExprKind::Negate(inner) | ExprKind::Group(inner) => clear_spans(inner),
@@ -99,15 +102,15 @@ fn clear_spans(expr: &mut Expr) {
             clear_spans(right);
         }
         ExprKind::Call { name, arguments, .. } => {
-            name.span = Span::default();
+            name.span = Span::NOWHERE;
             for argument in arguments {
                 if let Some(name) = &mut argument.name {
-                    name.span = Span::default();
+                    name.span = Span::NOWHERE;
                 }
                 clear_spans(&mut argument.value);
             }
         }
-        ExprKind::Path(path) => path.span = Span::default(),
+        ExprKind::Path(path) => path.span = Span::NOWHERE,
         _ => {}
     }
 }

@@ -37,25 +37,38 @@ impl From<Diagnostic> for Failure {
     }
 }
 
+/// The text of a spec file.
+pub fn read_spec(path: &Path) -> Result<Source, Failure> {
+    let name = path.display().to_string();
+    let text = std::fs::read(path).map_err(|error| {
+        let what = match error.kind() {
+            std::io::ErrorKind::NotFound => "there is no such spec".into(),
+            std::io::ErrorKind::IsADirectory => "this is a folder, not a spec".into(),
+            _ => format!("cannot read the spec: {error}"),
+        };
+        let diagnostic = Diagnostic::error(what).place(name.clone());
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let specs: Vec<String> = entries
+            .filter(|e| e.path().is_file())
+            .map(|e| e.file_name().to_string_lossy().into_owned())
+            .filter(|n| n.ends_with(".mtl"))
+            .collect();
+        let file = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        diagnostic.suggest(&file, specs.iter().map(String::as_str))
+    })?;
+    let text = String::from_utf8(text).map_err(|error| {
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
+        Diagnostic::error("the spec is no UTF-8 text").place(format!("{name}:{line}"))
+    })?;
+    Ok(Source::new(name, text))
+}
+
 impl Spec {
     /// Reads a spec file.
     pub fn read(path: &Path, overrides: &[String]) -> Result<Spec, Failure> {
-        let name = path.display().to_string();
-        let text = std::fs::read(path).map_err(|error| {
-            let diagnostic = Diagnostic::error(format!("cannot read the spec: {error}")).place(name.clone());
-            let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-            let specs: Vec<String> =
-                entries.map(|e| e.file_name().to_string_lossy().into_owned()).filter(|n| n.ends_with(".mtl")).collect();
-            let file = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-            diagnostic.suggest(&file, specs.iter().map(String::as_str))
-        })?;
-        let text = String::from_utf8(text).map_err(|error| {
-            let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
-            Diagnostic::error("the spec is no UTF-8 text").place(format!("{name}:{line}"))
-        })?;
         let root: PathBuf = path.parent().unwrap_or(Path::new("")).into();
-        Spec::of(Source::new(name, text), &root, overrides)
+        Spec::of(read_spec(path)?, &root, overrides)
     }
 
     /// Resolves the text of a spec. Relative paths in it start from `root`.

@@ -17,6 +17,9 @@ pub struct Window {
     pub dilation: [usize; 2],
 }
 
+/// The most pixels that all positions of a window read together: the list of them takes 2 GB.
+const MOST_SAMPLES: usize = 1 << 28;
+
 impl Window {
     /// Pixels from the first to the last sample of the window.
     fn extent(&self) -> [usize; 2] {
@@ -48,7 +51,16 @@ impl Window {
                 extent[0], extent[1]
             )
         })
-        .map_err(|m| m.help("use a smaller kernel or dilation, or more padding"))
+        .map_err(|m| m.help("use a smaller kernel or dilation, or more padding"))?;
+        let [oh, ow] = self.output(size);
+        let samples = [self.kernel[0], self.kernel[1], oh, ow].iter().try_fold(1usize, |n, &s| n.checked_mul(s));
+        require(samples.is_some_and(|n| n <= MOST_SAMPLES), || {
+            format!(
+                "{oh}×{ow} windows of `{name}`, each of {:?}, read more pixels than a machine can list",
+                self.kernel
+            )
+        })
+        .map_err(|m| m.help("use a smaller kernel, or a stride"))
     }
 
     /// Fails when a window can lie in the padding alone, where a pool has nothing to pool.

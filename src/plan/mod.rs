@@ -6,7 +6,7 @@ mod schedule;
 mod summary;
 
 pub use schedule::{Step, schedule};
-pub use summary::{Memory, Part, bytes, count};
+pub use summary::{Memory, Part, bytes, count, flop};
 
 use crate::base::{Diagnostic, Result};
 use crate::graph::{Graph, Mode};
@@ -89,14 +89,15 @@ impl Plan {
             role: p.role,
         };
         let forward = graphs.serve.flops();
-        let taped: u64 = graphs.train.values.iter().filter(|v| v.taped).map(|v| graphs.train.value_flops(v)).sum();
+        let taped = graphs.train.values.iter().filter(|v| v.taped).map(|v| graphs.train.value_flops(v));
+        let taped = taped.fold(0, u64::saturating_add);
         Plan {
             model: model.name.clone(),
             spec: spec.into(),
             tasks: tasks.collect(),
             parts: summary::parts(model, &graphs.train),
-            flops: Flops { forward, train: graphs.train.flops() + 2 * taped },
-            memory: summary::memory(model, graphs),
+            flops: Flops { forward, train: graphs.train.flops().saturating_add(taped.saturating_mul(2)) },
+            memory: Memory::of(model, graphs),
             parameters: graphs.train.parameters.iter().map(parameter).collect(),
             train: schedule(&graphs.train),
             serve: schedule(&graphs.serve),

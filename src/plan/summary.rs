@@ -2,7 +2,7 @@
 
 use super::Graphs;
 use super::schedule::last_reads;
-use crate::graph::{Definition, Graph, Role};
+use crate::graph::{Definition, Graph, Role, Value};
 use crate::model::Model;
 use crate::parts::optimizers;
 use serde::{Deserialize, Serialize};
@@ -47,37 +47,62 @@ pub fn parts(model: &Model, train: &Graph) -> Vec<Part> {
 
 const F32: u64 = 4;
 
-pub fn memory(model: &Model, graphs: &Graphs) -> Memory {
-    let slots = optimizers::build(model.train.part("optimizer")).slots().len() as u64;
-    let elements = |graph: &Graph, trained: bool| -> u64 {
-        let counted = graph.parameters.values().filter(|p| !trained || p.role == Role::Trained);
-        counted.map(|p| p.elements() as u64).sum()
-    };
-    let batch = model.train.size("batch");
-    let state = elements(&graphs.train, false) + elements(&graphs.train, true) * (1 + slots);
-    // What is taped is kept with its gradient until the backward pass has gone by.
-    let taped = graphs.train.values.iter().filter(|v| v.taped && matches!(v.definition, Definition::Op { .. }));
-    let kept: u64 = taped.map(|v| 2 * v.ty.elements(batch) as u64).sum();
-    let train = state + kept + peak(&graphs.train, batch, |taped| !taped);
-    let serve = elements(&graphs.serve, false) + peak(&graphs.serve, model.serve.size("batch"), |_| true);
-    Memory { train_bytes: train * F32, serve_bytes: serve * F32 }
+impl Memory {
+    /// The estimate for a model at the batches that its spec names.
+    pub fn of(model: &Model, graphs: &Graphs) -> Memory {
+        Self::at(model, graphs, model.train.size("batch"))
+    }
+
+    /// The same when no batch has more than `rows`.
+    pub fn within(model: &Model, graphs: &Graphs, rows: usize) -> Memory {
+        Self::at(model, graphs, model.train.size("batch").min(rows))
+    }
+
+    fn at(model: &Model, graphs: &Graphs, batch: usize) -> Memory {
+        let slots = optimizers::build(model.train.part("optimizer")).slots().len() as u64;
+        let elements = |graph: &Graph, trained: bool| {
+            let counted = graph.parameters.values().filter(|p| !trained || p.role == Role::Trained);
+            sum(counted.map(|p| p.elements() as u64))
+        };
+        let trained = elements(&graphs.train, true).saturating_mul(1 + slots);
+        // What is taped is kept with its gradient until the backward pass has gone by.
+        let taped = graphs.train.values.iter().filter(|v| v.taped && matches!(v.definition, Definition::Op { .. }));
+        let kept = sum(taped.map(|v| size(v, batch).saturating_mul(2)));
+        let passing = peak(&graphs.train, batch, |taped| !taped);
+        let train = sum([elements(&graphs.train, false), trained, kept, passing].into_iter());
+        let serving = peak(&graphs.serve, model.serve.size("batch"), |_| true);
+        let serve = elements(&graphs.serve, false).saturating_add(serving);
+        Memory { train_bytes: train.saturating_mul(F32), serve_bytes: serve.saturating_mul(F32) }
+    }
+}
+
+fn sum(numbers: impl Iterator<Item = u64>) -> u64 {
+    numbers.fold(0, u64::saturating_add)
+}
+
+/// Elements of a value. One example of it is bounded, but the batch is what the user says.
+fn size(value: &Value, batch: usize) -> u64 {
+    let per_example = value.ty.elements(1) as u64;
+    if value.ty.is_batched() { per_example.saturating_mul(batch as u64) } else { per_example }
 }
 
 /// The most elements alive at once among the values that `counts` accepts by whether they are taped, parameters apart.
 fn peak(graph: &Graph, batch: usize, counts: fn(bool) -> bool) -> u64 {
     let last = last_reads(graph);
-    let size = |i: usize| graph.values[i].ty.elements(batch) as u64;
+    let size = |i: usize| size(&graph.values[i], batch);
     let counted = |i: usize| counts(graph.values[i].taped) && graph.values[i].ty.is_batched();
-    let (mut alive, mut most) = (0, 0);
+    // Wide enough that no sum of sizes can overflow.
+    let (mut alive, mut most) = (0u128, 0u128);
     for i in 0..graph.values.len() {
         if counted(i) {
-            alive += size(i);
+            alive += u128::from(size(i));
         }
         most = most.max(alive);
         let freed = graph.values[i].inputs().iter().map(|id| id.0).collect::<std::collections::BTreeSet<_>>();
-        alive -= freed.into_iter().filter(|&j| last[j] == Some(i) && counted(j)).map(size).sum::<u64>();
+        alive -=
+            freed.into_iter().filter(|&j| last[j] == Some(i) && counted(j)).map(|j| u128::from(size(j))).sum::<u128>();
     }
-    most
+    u64::try_from(most).unwrap_or(u64::MAX)
 }
 
 /// `1.2 MB`: bytes for a person, in powers of 1000.
@@ -88,6 +113,11 @@ pub fn bytes(n: u64) -> String {
 /// `11.7 M`: a count for a person.
 pub fn count(n: u64) -> String {
     scaled(n as f64, &["", "k", "M", "G", "T"])
+}
+
+/// `1.3 MFLOP`: floating-point operations for a person.
+pub fn flop(n: u64) -> String {
+    scaled(n as f64, &["FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP"])
 }
 
 fn scaled(mut x: f64, units: &[&str]) -> String {

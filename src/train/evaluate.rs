@@ -22,6 +22,13 @@ pub struct Evaluation {
     pub metrics: IndexMap<String, Option<f64>>,
 }
 
+impl Evaluation {
+    /// Whether any row had a label. Without one, the objective says nothing.
+    pub fn has_labels(&self) -> bool {
+        self.losses.values().any(Option::is_some)
+    }
+}
+
 /// Evaluates an evaluation graph over the rows of a split.
 pub fn evaluate(
     model: &Model,

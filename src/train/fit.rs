@@ -11,7 +11,6 @@ use crate::engine::{Engine, Noise, Weights};
 use crate::graph::{Graph, Mode, Purpose, ValueId};
 use crate::lower::lower;
 use crate::model::{LearningRate, Model};
-use crate::parts::metrics::Direction;
 use crate::parts::optimizers::{self, Hyper, Optimizer, clip};
 use crate::parts::schedules::{self, Progress};
 use crate::passes;
@@ -66,7 +65,7 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
     let eval = passes::optimise(lower(model, Mode::Eval, 0)?).0;
     let optimizer = optimizers::build(model.train.part("optimizer"));
     let proof = frozen(model, &state.weights)?;
-    let waited = |state: &State| state.counters.epoch - state.counters.best_epoch;
+    let waited = |state: &State| state.counters.epoch.saturating_sub(state.counters.best_epoch);
     // Asked before each epoch, not after it, so that a run resumed in between does not train on.
     let exhausted = |state: &State| patience.is_some_and(|most| waited(state) >= most as u64);
     while state.counters.epoch < epochs && !exhausted(&state) {
@@ -93,7 +92,12 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
             seconds: began.elapsed().as_secs_f64(),
         };
         let objective = record.objective();
-        let is_best = state.counters.best().is_none_or(|best| Direction::Lower.better(objective, best));
+        let finite = |array: &crate::engine::weights::Array| array.data.iter().all(|x| x.is_finite());
+        if !objective.is_finite() || !state.weights.0.values().all(finite) {
+            let message = format!("the parameters are no numbers any more, after epoch {}", record.epoch);
+            return Err(diverged(message, record.epoch - 1).into());
+        }
+        let is_best = state.counters.best().is_none_or(|best| objective < best);
         if is_best {
             state.counters.best = Some(objective.to_bits());
             state.counters.best_epoch = record.epoch;
@@ -248,13 +252,19 @@ impl Epoch<'_> {
         let (epoch, step) = (state.counters.epoch + 1, state.counters.step + 1);
         let message = format!("the objective is no number any more, in epoch {epoch} at step {step}");
         let terms = losses.iter().zip(&values[1..]).map(|((name, _), value)| format!("{name} = {}", value[0]));
-        let diagnostic =
-            Diagnostic::error(message).note(format!("the losses: {}", terms.collect::<Vec<_>>().join(", ")));
-        diagnostic
-            .note("the checkpoint of the last whole epoch is kept")
-            .help("a smaller `lr`, a `warmup` of the schedule, or `clip: 1` in `train` often helps")
-            .into()
+        let losses = format!("the losses: {}", terms.collect::<Vec<_>>().join(", "));
+        diverged(message, state.counters.epoch).note(losses).into()
     }
+}
+
+/// What to say when training left the numbers, `whole` epochs after its beginning.
+fn diverged(message: String, whole: u64) -> Diagnostic {
+    let kept = match whole {
+        0 => "no epoch was finished, so there is no checkpoint".into(),
+        n => format!("the checkpoint of epoch {n} is kept"),
+    };
+    let help = "a smaller `lr`, a `warmup` of the schedule, or `clip: 1` in `train` often helps";
+    Diagnostic::error(message).note(kept).help(help)
 }
 
 /// Evaluates weights on every split that has rows, the most telling first.

@@ -4,7 +4,7 @@ use super::evaluate::Evaluation;
 use crate::base::{Diagnostic, Result};
 use crate::engine::weights::write_atomically;
 use crate::model::Model;
-use crate::plan::{Plan, bytes, count};
+use crate::plan::{Plan, bytes, count, flop};
 use crate::report::{Chart, Report, Series, Table};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -35,9 +35,10 @@ pub struct TrainRecord {
 }
 
 impl EpochRecord {
-    /// What early stopping and the best checkpoint go by.
+    /// What early stopping and the best checkpoint go by: the validation's objective, if it saw any label.
     pub fn objective(&self) -> f64 {
-        self.validation.as_ref().map_or(self.train.objective, |v| v.objective)
+        let told = self.validation.as_ref().filter(|v| v.has_labels());
+        told.map_or(self.train.objective, |v| v.objective)
     }
 }
 
@@ -64,6 +65,11 @@ impl History {
         for (i, line) in text.lines().take(epochs as usize).enumerate() {
             records.push(serde_json::from_str(line).map_err(|e| wrong(format!("the history is damaged: {e}"), i + 1))?);
         }
+        if (records.len() as u64) < epochs {
+            let what =
+                format!("the history ends after epoch {}, and the checkpoint is of epoch {epochs}", records.len());
+            return Err(wrong(what, records.len() + 1).into());
+        }
         Ok(History(records))
     }
 }
@@ -82,7 +88,7 @@ pub fn report(
     let mut all = vec![
         ("Trained parameters".into(), count(trained as u64)),
         ("Frozen parameters".into(), count(frozen as u64)),
-        ("Forward pass".into(), format!("{}FLOP an example", count(plan.flops.forward))),
+        ("Forward pass".into(), format!("{} an example", flop(plan.flops.forward))),
         ("Memory to train, estimated".into(), bytes(plan.memory.train_bytes)),
     ];
     all.extend(facts);

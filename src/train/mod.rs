@@ -17,6 +17,6 @@ pub use evaluate::{Evaluation, evaluate, labels};
 pub use fit::{Fit, Frozen, Outcome, Watch, final_evaluations, fit};
 pub use history::{EpochRecord, History, report};
 pub use origin::first_weights;
-pub use predict::{Row, predict};
+pub use predict::{Row, columns, predict};
 pub use run::{Run, RunRecord};
 pub use sources::{Preparation, Sources};

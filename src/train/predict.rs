@@ -5,7 +5,7 @@ use super::sources::Sources;
 use crate::base::{DType, Result};
 use crate::data::Split;
 use crate::engine::{Engine, Weights};
-use crate::graph::{Graph, ValueId};
+use crate::graph::{Graph, Output, ValueId};
 use crate::model::Model;
 use indexmap::IndexMap;
 use serde_json::{Value, json};
@@ -37,6 +37,7 @@ pub fn predict(
             let term = model.terms.iter().find(|t| t.head == output.name);
             let target = term.and_then(|t| model.target(&t.target));
             let inner = graph.value(output.value).ty.inner();
+            let classifies = classifies(model, graph, output);
             if let Some(target) = target.filter(|t| t.ty.ty.dtype == DType::F32) {
                 invert(sources, &target.name, &origin, values);
             }
@@ -44,7 +45,7 @@ pub fn predict(
             for (row, answer) in answers.iter_mut().enumerate() {
                 let own = &values[row * width..][..width];
                 let value = match target {
-                    Some(target) if target.ty.ty.dtype == DType::I64 && inner.len() == 1 => {
+                    Some(target) if classifies => {
                         let names = sources.datasets[origin[row]].class_names(&target.name);
                         class(own, names)
                     }
@@ -57,6 +58,22 @@ pub fn predict(
         answers.into_iter().for_each(&mut answer);
     }
     Ok(())
+}
+
+/// Whether a head answers with one class for each row.
+fn classifies(model: &Model, graph: &Graph, output: &Output) -> bool {
+    let term = model.terms.iter().find(|t| t.head == output.name);
+    let target = term.and_then(|t| model.target(&t.target));
+    target.is_some_and(|t| t.ty.ty.dtype == DType::I64) && graph.value(output.value).ty.inner().len() == 1
+}
+
+/// The names of the answers of a serving graph, side by side: a class has two, every other head one.
+pub fn columns(model: &Model, graph: &Graph) -> Vec<String> {
+    let names = |output: &Output| match (classifies(model, graph, output), &output.name) {
+        (true, head) => vec![format!("{head}.class"), format!("{head}.probability")],
+        (false, head) => vec![head.clone()],
+    };
+    graph.outputs.iter().flat_map(names).collect()
 }
 
 /// The likeliest class, by name where it has one, and its softmax probability.

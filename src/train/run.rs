@@ -13,7 +13,7 @@
 
 use super::sources::Preparation;
 use crate::base::{Diagnostic, Result};
-use crate::engine::weights::write_atomically;
+use crate::engine::weights::{UNFINISHED, write_atomically};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -23,6 +23,8 @@ use std::path::{Path, PathBuf};
 pub struct Run {
     pub folder: PathBuf,
     pub number: u64,
+    /// Folders above it that were made for it, the innermost first.
+    made: Vec<PathBuf>,
 }
 
 /// `run.json`.
@@ -44,15 +46,18 @@ impl Run {
     pub fn create(root: &Path, model: &str) -> Result<Run> {
         let folder = root.join(model);
         let wrong = |e: std::io::Error| {
-            Diagnostic::error(format!("cannot make the folder of a run: {e}")).place(folder.display().to_string())
+            Diagnostic::error(format!("cannot make the folder of a run: {}", e.kind()))
+                .place(folder.display().to_string())
         };
+        let above = folder.ancestors().filter(|f| !f.as_os_str().is_empty());
+        let made: Vec<PathBuf> = above.take_while(|f| !f.exists()).map(Path::to_path_buf).collect();
         std::fs::create_dir_all(&folder).map_err(wrong)?;
         let mut number = Self::list(root, model).last().map_or(1, |run| run.number + 1);
         // Another process may take a number first; the folder decides.
         loop {
-            let run = Run { folder: folder.join(number.to_string()), number };
-            match std::fs::create_dir(&run.folder) {
-                Ok(()) => return Ok(run),
+            let own = folder.join(number.to_string());
+            match std::fs::create_dir(&own) {
+                Ok(()) => return Ok(Run { folder: own, number, made }),
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
                 Err(e) => return Err(wrong(e).into()),
             }
@@ -64,8 +69,8 @@ impl Run {
         let entries = std::fs::read_dir(root.join(model)).into_iter().flatten().flatten();
         let mut runs: Vec<Run> = entries
             .filter_map(|entry| {
-                let number = entry.file_name().to_str()?.parse().ok()?;
-                Some(Run { folder: entry.path(), number })
+                let number = entry.file_name().to_str()?.parse::<u32>().ok()?.into();
+                Some(Run { folder: entry.path(), number, made: vec![] })
             })
             .collect();
         runs.sort_by_key(|run| run.number);
@@ -87,6 +92,26 @@ impl Run {
                 .help(format!("train it first: `mtlc run` with the spec of `{model}`"))
                 .into()
         })
+    }
+
+    /// Removes what a run left that ended before its first checkpoint: there is nothing in it to go on with.
+    pub fn discard(&self) {
+        if !self.path("last.safetensors").exists() {
+            // What cannot be removed does no harm: a folder without a checkpoint is never taken for a run.
+            let _ = std::fs::remove_dir_all(&self.folder);
+            for folder in &self.made {
+                let _ = std::fs::remove_dir(folder);
+            }
+        }
+    }
+
+    /// Removes files that a process was writing when it was killed.
+    pub fn sweep(&self) {
+        for entry in std::fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
     }
 
     pub fn path(&self, file: &str) -> PathBuf {

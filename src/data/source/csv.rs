@@ -114,7 +114,6 @@ fn read_one(
     }
 
     let (mut ragged, mut broken) = (Problems::default(), Problems::default());
-    let before = lines.len();
     while let Some(line) = next(&mut record) {
         let place = || format!("{}:{line}", file.name);
         if record.len() != names.len() {
@@ -136,9 +135,6 @@ fn read_one(
     let mut diagnostics = Diagnostics::default();
     ragged.report(None, &mut diagnostics);
     broken.report(None, &mut diagnostics);
-    if diagnostics.0.is_empty() && lines.len() == before {
-        diagnostics.push(file.broken("the file has a header and no rows"));
-    }
     diagnostics.into_result(names)
 }
 
