@@ -7,6 +7,7 @@ mod engine;
 mod metrics;
 mod ops;
 mod parts;
+mod plan;
 mod report;
 mod specs;
 mod syntax;

@@ -106,7 +106,7 @@ fn summary(built: &Built, file: &Path, plan_file: &Path) -> String {
     let tasks: Vec<String> = plan.tasks.iter().map(|t| format!("{} × {} of {}", t.weight, t.loss, t.name)).collect();
     let (train, serve) = (&built.spec.model.train, &built.spec.model.serve);
     format!(
-        "{} ({})\n{}\n  minimise {} ({})\n  {} an example forward, {} in training\n  memory, estimated: {} to train (batch {}), {} to serve (batch {})\n  plan: {}",
+        "{} ({})\n{}\n  minimise {} ({})\n  {} an example forward, {} in training\n  memory: {} to train (batch {}), {} to serve (batch {})\n  plan: {}",
         plan.model,
         file.display(),
         table(&rows),

@@ -188,6 +188,12 @@ impl Graph {
         self.outputs.iter().find(|o| o.purpose == Purpose::Objective).map(|o| o.value)
     }
 
+    /// What a training step reports: the objective, every loss, and the value of every update, in that order.
+    pub fn step_results(&self) -> Vec<ValueId> {
+        let losses = self.outputs.iter().filter(|o| o.purpose == Purpose::Loss).map(|o| o.value);
+        self.objective().into_iter().chain(losses).chain(self.updates.iter().map(|u| u.value)).collect()
+    }
+
     /// Floating-point operations of one example's forward pass.
     pub fn flops(&self) -> u64 {
         self.values.iter().map(|v| self.value_flops(v)).fold(0, u64::saturating_add)

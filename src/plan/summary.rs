@@ -1,8 +1,8 @@
 //! Figures that a plan states: parameters by part, and memory.
 
 use super::Graphs;
-use super::schedule::last_reads;
-use crate::graph::{Definition, Graph, Role, Value};
+use super::program::{backward, forward};
+use crate::graph::{Graph, Role, Value};
 use crate::model::Model;
 use crate::parts::optimizers;
 use serde::{Deserialize, Serialize};
@@ -18,12 +18,13 @@ pub struct Part {
     pub statistics: usize,
 }
 
-/// Memory of the reference engine in bytes: an estimate from the lifetimes of all values.
+/// Memory of the planned engine in bytes. Rows that wait to be computed, and what an op without a kernel needs while it runs,
+/// come on top.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
-    /// At the batch of `train`: parameters, gradients, optimizer state, and what the backward pass keeps.
+    /// At the batch of `train`: parameters, optimizer state, and the arena, which holds values and gradients.
     pub train_bytes: u64,
-    /// At the batch of `serve`: parameters and the most values alive at once.
+    /// At the batch of `serve`: parameters and the arena.
     pub serve_bytes: u64,
 }
 
@@ -48,7 +49,7 @@ pub fn parts(model: &Model, train: &Graph) -> Vec<Part> {
 const F32: u64 = 4;
 
 impl Memory {
-    /// The estimate for a model at the batches that its spec names.
+    /// The memory of a model at the batches that its spec names.
     pub fn of(model: &Model, graphs: &Graphs) -> Memory {
         Self::at(model, graphs, model.train.size("batch"))
     }
@@ -64,13 +65,9 @@ impl Memory {
             let counted = graph.parameters.values().filter(|p| !trained || p.role == Role::Trained);
             sum(counted.map(|p| p.elements() as u64))
         };
-        let trained = elements(&graphs.train, true).saturating_mul(1 + slots);
-        // What is taped is kept with its gradient until the backward pass has gone by.
-        let taped = graphs.train.values.iter().filter(|v| v.taped && matches!(v.definition, Definition::Op { .. }));
-        let kept = sum(taped.map(|v| size(v, batch).saturating_mul(2)));
-        let passing = peak(&graphs.train, batch, |taped| !taped);
-        let train = sum([elements(&graphs.train, false), trained, kept, passing].into_iter());
-        let serving = peak(&graphs.serve, model.serve.size("batch"), |_| true);
+        let state = elements(&graphs.train, true).saturating_mul(slots);
+        let train = sum([elements(&graphs.train, false), state, arena(&graphs.train, batch, true)].into_iter());
+        let serving = arena(&graphs.serve, model.serve.size("batch"), false);
         let serve = elements(&graphs.serve, false).saturating_add(serving);
         Memory { train_bytes: train.saturating_mul(F32), serve_bytes: serve.saturating_mul(F32) }
     }
@@ -86,23 +83,18 @@ fn size(value: &Value, batch: usize) -> u64 {
     if value.ty.is_batched() { per_example.saturating_mul(batch as u64) } else { per_example }
 }
 
-/// The most elements alive at once among the values that `counts` accepts by whether they are taped, parameters apart.
-fn peak(graph: &Graph, batch: usize, counts: fn(bool) -> bool) -> u64 {
-    let last = last_reads(graph);
-    let size = |i: usize| size(&graph.values[i], batch);
-    let counted = |i: usize| counts(graph.values[i].taped) && graph.values[i].ty.is_batched();
-    // Wide enough that no sum of sizes can overflow.
-    let (mut alive, mut most) = (0u128, 0u128);
-    for i in 0..graph.values.len() {
-        if counted(i) {
-            alive += u128::from(size(i));
-        }
-        most = most.max(alive);
-        let freed = graph.values[i].inputs().iter().map(|id| id.0).collect::<std::collections::BTreeSet<_>>();
-        alive -=
-            freed.into_iter().filter(|&j| last[j] == Some(i) && counted(j)).map(|j| u128::from(size(j))).sum::<u128>();
+/// More numbers than any machine holds. A program is not laid out for them.
+const TOO_MANY: u128 = 1 << 44;
+
+/// Numbers in the arena of the planned engine.
+fn arena(graph: &Graph, batch: usize, trains: bool) -> u64 {
+    let all: u128 = graph.values.iter().map(|v| u128::from(size(v, batch))).sum();
+    if all > TOO_MANY {
+        return u64::try_from(all).unwrap_or(u64::MAX);
     }
-    u64::try_from(most).unwrap_or(u64::MAX)
+    let heads = || graph.outputs.iter().map(|o| o.value).collect::<Vec<_>>();
+    let program = if trains { backward(graph, batch, &graph.step_results()) } else { forward(graph, batch, &heads()) };
+    program.arena as u64
 }
 
 /// `1.2 MB`: bytes for a person, in powers of 1000.

@@ -158,13 +158,7 @@ impl Epoch<'_> {
             .filter(|o| o.purpose == Purpose::Loss)
             .map(|o| (o.name.as_str(), o.value))
             .collect();
-        let wanted: Vec<ValueId> = self
-            .graph
-            .objective()
-            .into_iter()
-            .chain(losses.iter().map(|(_, id)| *id))
-            .chain(self.graph.updates.iter().map(|u| u.value))
-            .collect();
+        let wanted = self.graph.step_results();
         let mut means: Vec<Mean> = losses.iter().map(|_| Mean::default()).collect();
         let (mut objective, mut norms) = (Mean::default(), Mean::default());
         let mut lr = base.lr;

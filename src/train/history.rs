@@ -89,7 +89,7 @@ pub fn report(
         ("Trained parameters".into(), count(trained as u64)),
         ("Frozen parameters".into(), count(frozen as u64)),
         ("Forward pass".into(), format!("{} an example", flop(plan.flops.forward))),
-        ("Memory to train, estimated".into(), bytes(plan.memory.train_bytes)),
+        ("Memory to train".into(), bytes(plan.memory.train_bytes)),
     ];
     all.extend(facts);
     let mut charts = vec![chart("Objective", "objective", history, |r| Some(r.train.objective), |v| Some(v.objective))];

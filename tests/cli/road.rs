@@ -170,6 +170,6 @@ fn json_has_the_keys_that_tools_read() {
         let value = lab.json(&args);
         assert!(value.pointer(pointer).is_some(), "{args:?} has no {pointer}: {value:#}");
     }
-    assert_eq!(lab.json(&["devices", "--json"])["engines"][0]["name"], "dfdx");
-    assert!(lab.done(&["devices"]).starts_with("  engine dfdx  the reference engine"));
+    assert_eq!(lab.json(&["devices", "--json"])["engines"][0]["name"], "planned");
+    assert!(lab.done(&["devices"]).starts_with("  engine planned  a static program"));
 }
