@@ -69,7 +69,9 @@ impl<'a> Heads<'a> {
                         row.iter_mut().zip(mask).for_each(|(w, m)| *w += (m - 1.0) * -HIDDEN);
                     }
                     let most = largest(row);
-                    row.iter_mut().for_each(|w| *w = exp(*w - most));
+                    for w in row.iter_mut() {
+                        *w = exp(*w - most);
+                    }
                     let part = 1.0 / sum(row, |w| w);
                     match mask {
                         Some(mask) => row.iter_mut().zip(mask).for_each(|(w, m)| *w *= part * m),

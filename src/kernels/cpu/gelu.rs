@@ -15,9 +15,19 @@ impl Kernel for Gelu {
         blocks(output, 1, |start, y| {
             let x = &x[start..][..y.len()];
             if self.approximate {
-                each(x, y, |x| 0.5 * x * (1.0 + tanh(inner(x))));
+                each(
+                    x,
+                    y,
+                    #[inline(always)]
+                    |x| 0.5 * x * (1.0 + tanh(inner(x))),
+                );
             } else {
-                each(x, y, |x| x * normal(x));
+                each(
+                    x,
+                    y,
+                    #[inline(always)]
+                    |x| x * normal(x),
+                );
             }
         });
     }
@@ -28,13 +38,27 @@ impl Kernel for Gelu {
         blocks(dx.data, 1, |start, dx| {
             let (x, dy) = (&x[start..][..dx.len()], &call.cotangent[start..][..dx.len()]);
             if self.approximate {
-                slopes(x, dy, dx, add, |x| {
-                    let t = tanh(inner(x));
-                    let slope = SQRT_2_OVER_PI * (1.0 + 3.0 * CUBIC * x * x);
-                    0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * slope
-                });
+                slopes(
+                    x,
+                    dy,
+                    dx,
+                    add,
+                    #[inline(always)]
+                    |x| {
+                        let t = tanh(inner(x));
+                        let slope = SQRT_2_OVER_PI * (1.0 + 3.0 * CUBIC * x * x);
+                        0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * slope
+                    },
+                );
             } else {
-                slopes(x, dy, dx, add, |x| normal(x) + x * DENSITY * exp(-0.5 * x * x));
+                slopes(
+                    x,
+                    dy,
+                    dx,
+                    add,
+                    #[inline(always)]
+                    |x| normal(x) + x * DENSITY * exp(-0.5 * x * x),
+                );
             }
         });
     }
@@ -43,7 +67,11 @@ impl Kernel for Gelu {
 fn each(x: &[f32], y: &mut [f32], f: impl Fn(f32) -> f32) {
     vectorised(
         #[inline(always)]
-        || y.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x)),
+        || {
+            for (y, &x) in y.iter_mut().zip(x) {
+                *y = f(x);
+            }
+        },
     );
 }
 
@@ -52,10 +80,15 @@ fn slopes(x: &[f32], dy: &[f32], dx: &mut [f32], add: bool, f: impl Fn(f32) -> f
         #[inline(always)]
         || {
             let all = dx.iter_mut().zip(x).zip(dy);
+            // Loops, because `for_each` may end up in a function of its own, for lesser vectors.
             if add {
-                all.for_each(|((dx, &x), dy)| *dx += dy * f(x));
+                for ((dx, &x), dy) in all {
+                    *dx += dy * f(x);
+                }
             } else {
-                all.for_each(|((dx, &x), dy)| *dx = dy * f(x));
+                for ((dx, &x), dy) in all {
+                    *dx = dy * f(x);
+                }
             }
         },
     );

@@ -122,28 +122,35 @@ fn all_largest(most: &mut [f32], x: &[f32], n: usize, inner: usize) {
 fn all_sums(sums: &mut [f32], x: &[f32], most: &[f32], n: usize, inner: usize) {
     if inner == 1 {
         let rows = x.chunks_exact(n).zip(most);
-        sums.iter_mut().zip(rows).for_each(|(s, (x, m))| *s = sum(x, |x| exp(x - m)));
+        for (s, (x, m)) in sums.iter_mut().zip(rows) {
+            *s = sum(x, |x| exp(x - m));
+        }
         return;
     }
     sums.fill(0.0);
     for (row, x) in x.chunks_exact(inner).enumerate() {
         let range = row / n * inner..row / n * inner + inner;
         let most = &most[range.clone()];
-        sums[range].iter_mut().zip(x).zip(most).for_each(|((s, x), m)| *s += exp(x - m));
+        for ((s, x), m) in sums[range].iter_mut().zip(x).zip(most) {
+            *s += exp(x - m);
+        }
     }
 }
 
 /// `part · e^(x − most)`, with both of the element that a number belongs to.
 #[inline(always)]
 fn powers(y: &mut [f32], add: bool, x: &[f32], (most, parts): (&[f32], &[f32]), n: usize, inner: usize) {
-    let value = |x: f32, m: f32, p: f32| if p == 0.0 { 0.0 } else { p * exp(x - m) };
     if inner == 1 {
         let elements = most.iter().zip(parts);
         for ((y, x), (m, p)) in y.chunks_exact_mut(n).zip(x.chunks_exact(n)).zip(elements) {
             if add {
-                y.iter_mut().zip(x).for_each(|(y, x)| *y += value(*x, *m, *p));
+                for (y, x) in y.iter_mut().zip(x) {
+                    *y += power(*x, *m, *p);
+                }
             } else {
-                y.iter_mut().zip(x).for_each(|(y, x)| *y = value(*x, *m, *p));
+                for (y, x) in y.iter_mut().zip(x) {
+                    *y = power(*x, *m, *p);
+                }
             }
         }
         return;
@@ -152,9 +159,18 @@ fn powers(y: &mut [f32], add: bool, x: &[f32], (most, parts): (&[f32], &[f32]), 
         let range = row / n * inner..row / n * inner + inner;
         let each = y.iter_mut().zip(x).zip(&most[range.clone()]).zip(&parts[range]);
         if add {
-            each.for_each(|(((y, x), m), p)| *y += value(*x, *m, *p));
+            for (((y, x), m), p) in each {
+                *y += power(*x, *m, *p);
+            }
         } else {
-            each.for_each(|(((y, x), m), p)| *y = value(*x, *m, *p));
+            for (((y, x), m), p) in each {
+                *y = power(*x, *m, *p);
+            }
         }
     }
+}
+
+#[inline(always)]
+fn power(x: f32, most: f32, part: f32) -> f32 {
+    if part == 0.0 { 0.0 } else { part * exp(x - most) }
 }
