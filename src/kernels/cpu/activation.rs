@@ -1,7 +1,7 @@
 //! Activations: one function of each element, and its slope. Formulas stand with the ops.
 
+use super::math::{sigmoid, tanh};
 use super::{Backward, Gradient, Input, Kernel, Shapes};
-use crate::ops::gelu::Gelu;
 use crate::ops::relu::Relu;
 use crate::ops::sigmoid::Sigmoid;
 use crate::ops::silu::Silu;
@@ -9,10 +9,6 @@ use crate::ops::tanh::Tanh;
 
 fn each(x: &[f32], output: &mut [f32], f: impl Fn(f32) -> f32) {
     output.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x));
-}
-
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
 }
 
 /// Kernels whose slope follows from the result, so that the input need not be kept.
@@ -42,7 +38,7 @@ macro_rules! by_result {
 
 // The comparison is false for NaN, which therefore stays.
 by_result!(Relu, |x| if x <= 0.0 { 0.0 } else { x }, |y| if y > 0.0 { 1.0 } else { 0.0 });
-by_result!(Tanh, f32::tanh, |y| 1.0 - y * y);
+by_result!(Tanh, tanh, |y| 1.0 - y * y);
 by_result!(Sigmoid, sigmoid, |y| y * (1.0 - y));
 
 impl Kernel for Silu {
@@ -61,47 +57,4 @@ impl Kernel for Silu {
             call.cotangent[i] * s * (1.0 + x[i] * (1.0 - s))
         });
     }
-}
-
-impl Kernel for Gelu {
-    fn reads(&self, _: usize) -> bool {
-        true
-    }
-
-    fn forward(&self, inputs: &[Input], _: &Shapes, output: &mut [f32]) {
-        if self.approximate {
-            each(inputs[0].numbers(), output, |x| 0.5 * x * (1.0 + inner(x).tanh()));
-        } else {
-            each(inputs[0].numbers(), output, |x| x * normal(x));
-        }
-    }
-
-    fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
-        let (x, Some(dx)) = (call.inputs[0].numbers(), &mut gradients[0]) else { return };
-        if self.approximate {
-            dx.set(|i| {
-                let (x, t) = (x[i], inner(x[i]).tanh());
-                let slope = SQRT_2_OVER_PI * (1.0 + 3.0 * CUBIC * x * x);
-                call.cotangent[i] * (0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * slope)
-            });
-        } else {
-            dx.set(|i| {
-                let density = 0.398_942_3 * (-0.5 * x[i] * x[i]).exp();
-                call.cotangent[i] * (normal(x[i]) + x[i] * density)
-            });
-        }
-    }
-}
-
-/// √(2/π) and the cubic factor of the tanh form (Hendrycks and Gimpel 2016, arXiv 1606.08415).
-const SQRT_2_OVER_PI: f32 = 0.797_884_6;
-const CUBIC: f32 = 0.044_715;
-
-fn inner(x: f32) -> f32 {
-    SQRT_2_OVER_PI * (x + CUBIC * x * x * x)
-}
-
-/// The distribution function of the standard normal distribution.
-fn normal(x: f32) -> f32 {
-    0.5 * (1.0 + libm::erff(x * std::f32::consts::FRAC_1_SQRT_2))
 }

@@ -8,6 +8,8 @@ pub struct Matrix<'a> {
     data: &'a [f32],
     rows: usize,
     columns: usize,
+    /// From the start of a stored row to the start of the next.
+    stride: usize,
     transposed: bool,
 }
 
@@ -15,7 +17,13 @@ impl<'a> Matrix<'a> {
     /// A row-major matrix.
     pub fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
         assert_eq!(data.len(), rows * columns, "bug: a matrix does not fill its shape");
-        Self { data, rows, columns, transposed: false }
+        Self { data, rows, columns, stride: columns, transposed: false }
+    }
+
+    /// Rows that begin `stride` apart; the slice may go on behind the last.
+    pub fn strided(data: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
+        assert!(reaches(data, rows, columns, stride), "bug: a matrix is larger than its slice");
+        Self { data, rows, columns, stride, transposed: false }
     }
 
     /// The transpose, without moving anything.
@@ -25,7 +33,27 @@ impl<'a> Matrix<'a> {
 
     /// Strides between columns and between rows.
     fn strides(&self) -> (isize, isize) {
-        if self.transposed { (self.rows as isize, 1) } else { (1, self.columns as isize) }
+        if self.transposed { (self.stride as isize, 1) } else { (1, self.stride as isize) }
+    }
+}
+
+/// Whether such a matrix lies in the slice, and its rows apart from each other.
+fn reaches(data: &[f32], rows: usize, columns: usize, stride: usize) -> bool {
+    stride >= columns && (rows == 0 || (rows - 1) * stride + columns <= data.len())
+}
+
+/// Where a product goes: rows that begin `stride` apart.
+pub struct Target<'a> {
+    pub data: &'a mut [f32],
+    pub stride: usize,
+    /// Add to what is there, or write over it.
+    pub add: bool,
+}
+
+impl<'a> Target<'a> {
+    /// Rows without gaps, written over.
+    pub fn whole(data: &'a mut [f32], columns: usize) -> Self {
+        Self { data, stride: columns, add: false }
     }
 }
 
@@ -35,26 +63,37 @@ const PARALLEL: usize = 1 << 17;
 /// `out = a · b`, or `out += a · b`. The sums run in one order whatever the number of threads, so the bits do too.
 pub fn product(a: Matrix, b: Matrix, out: &mut [f32], add: bool) {
     let (m, n, k) = (a.rows, b.columns, a.columns);
-    assert_eq!((b.rows, out.len()), (k, m * n), "bug: matrices that do not fit");
-    if k == 0 && !add {
-        out.fill(0.0);
+    assert_eq!(out.len(), m * n, "bug: a product that does not fill its place");
+    let threads = if m * n * k < PARALLEL { Parallelism::None } else { Parallelism::Rayon(0) };
+    multiply(a, b, 1.0, Target { data: out, stride: n, add }, threads);
+}
+
+/// `out = scale · a · b`, or `out += scale · a · b`, on the thread that asks.
+pub fn product_within(a: Matrix, b: Matrix, scale: f32, out: Target) {
+    multiply(a, b, scale, out, Parallelism::None);
+}
+
+fn multiply(a: Matrix, b: Matrix, scale: f32, out: Target, threads: Parallelism) {
+    let (m, n, k) = (a.rows, b.columns, a.columns);
+    assert!(b.rows == k && reaches(out.data, m, n, out.stride), "bug: matrices that do not fit");
+    if k == 0 && !out.add {
+        out.data.chunks_mut(out.stride.max(1)).take(m).for_each(|row| row[..n].fill(0.0));
     }
     if m * n * k == 0 {
         return;
     }
-    let threads = if m * n * k < PARALLEL { Parallelism::None } else { Parallelism::Rayon(0) };
     let ((a_cs, a_rs), (b_cs, b_rs)) = (a.strides(), b.strides());
-    // SAFETY: the three slices have exactly the lengths that their shapes and strides reach, as asserted above and in
-    // `Matrix::new`; `out` is borrowed exclusively, so it overlaps neither input.
+    // SAFETY: the three slices are at least as long as their shapes and strides reach, as asserted above and where a `Matrix`
+    // is made; `out` is borrowed exclusively, so it overlaps neither input, and its rows lie apart from each other.
     unsafe {
         gemm::gemm(
             m,
             n,
             k,
-            out.as_mut_ptr(),
+            out.data.as_mut_ptr(),
             1,
-            n as isize,
-            add,
+            out.stride as isize,
+            out.add,
             a.data.as_ptr(),
             a_cs,
             a_rs,
@@ -62,7 +101,7 @@ pub fn product(a: Matrix, b: Matrix, out: &mut [f32], add: bool) {
             b_cs,
             b_rs,
             1.0,
-            1.0,
+            scale,
             false,
             false,
             false,
@@ -90,5 +129,16 @@ mod tests {
         let mut empty = vec![3.0; 2];
         product(Matrix::new(&[], 1, 0), Matrix::new(&[], 0, 2), &mut empty, false);
         assert_eq!(empty, [0.0, 0.0]);
+    }
+
+    #[test]
+    fn products_within_larger_matrices() {
+        let numbers: Vec<f32> = (0..40).map(|i| (i % 7) as f32 - 3.0).collect();
+        let (a, b) = (Matrix::strided(&numbers, 3, 2, 8), Matrix::strided(&numbers[2..], 2, 4, 10));
+        let at = |i: usize, j: usize| (0..2).map(|l| numbers[i * 8 + l] * numbers[2 + l * 10 + j]).sum::<f32>();
+        let mut out = vec![1.0; 3 * 5 - 1];
+        product_within(a, b, 2.0, Target { data: &mut out, stride: 5, add: true });
+        let want = |i: usize| if i % 5 < 4 { 1.0 + 2.0 * at(i / 5, i % 5) } else { 1.0 };
+        assert!((0..14).all(|i| out[i] == want(i)), "{out:?}");
     }
 }

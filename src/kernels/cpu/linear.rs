@@ -1,8 +1,16 @@
 //! `linear`: one matrix product forward, two backward.
 
 use super::gemm::{Matrix, product};
+use super::math::{sum_pairs, vectorised};
 use super::{Backward, Gradient, Input, Kernel, Shapes};
 use crate::ops::linear::Linear;
+use rayon::prelude::*;
+
+/// Fewer numbers than this are not worth a thread.
+const PARALLEL: usize = 1 << 17;
+
+/// Columns of the result that a thread works on.
+const COLUMNS: usize = 64;
 
 /// Rows of `x`, width in and width out.
 fn sizes(shapes: &Shapes) -> (usize, usize, usize) {
@@ -39,35 +47,51 @@ impl Kernel for Linear {
             product(dy.t(), Matrix::new(call.inputs[0].numbers(), rows, width), dw.data, dw.add);
         }
         if let Some(db) = gradients.get_mut(2).and_then(Option::as_mut) {
-            if !db.add {
-                db.data.fill(0.0);
-            }
-            for row in call.cotangent.chunks_exact(out) {
-                db.data.iter_mut().zip(row).for_each(|(g, d)| *g += d);
-            }
+            sum_rows(call.cotangent, out, db);
         }
     }
+}
+
+/// Adds up rows in their order. Threads share the columns.
+fn sum_rows(rows: &[f32], width: usize, sum: &mut Gradient) {
+    let add = sum.add;
+    let part = |first: usize, sum: &mut [f32]| {
+        vectorised(
+            #[inline(always)]
+            || {
+                if !add {
+                    sum.fill(0.0);
+                }
+                for row in rows.chunks_exact(width) {
+                    for (s, d) in sum.iter_mut().zip(&row[first..]) {
+                        *s += d;
+                    }
+                }
+            },
+        );
+    };
+    if rows.len() < PARALLEL {
+        return part(0, sum.data);
+    }
+    sum.data.par_chunks_mut(COLUMNS).enumerate().for_each(|(i, sum)| part(i * COLUMNS, sum));
 }
 
 /// One row: a dot product for each row of the weight, which is read once and needs no packing.
 fn row_times_matrix(x: &[f32], w: &[f32], add: bool, output: &mut [f32]) {
-    for (y, w) in output.iter_mut().zip(w.chunks_exact(x.len())) {
-        let sum = dot(x, w);
-        *y = if add { *y + sum } else { sum };
+    let part = |first: usize, output: &mut [f32]| {
+        let w = &w[first * x.len()..];
+        vectorised(
+            #[inline(always)]
+            || {
+                for (y, w) in output.iter_mut().zip(w.chunks_exact(x.len())) {
+                    let sum = sum_pairs(x, w, |x, w| x * w);
+                    *y = if add { *y + sum } else { sum };
+                }
+            },
+        );
+    };
+    if w.len() < PARALLEL {
+        return part(0, output);
     }
-}
-
-/// A dot product in 32 running sums, always the same ones.
-pub fn dot(a: &[f32], b: &[f32]) -> f32 {
-    const LANES: usize = 32;
-    let mut sums = [0.0f32; LANES];
-    let (heads_a, tail_a) = a.split_at(a.len() / LANES * LANES);
-    let (heads_b, tail_b) = b.split_at(heads_a.len());
-    for (a, b) in heads_a.chunks_exact(LANES).zip(heads_b.chunks_exact(LANES)) {
-        for i in 0..LANES {
-            sums[i] += a[i] * b[i];
-        }
-    }
-    let tail: f32 = tail_a.iter().zip(tail_b).map(|(a, b)| a * b).sum();
-    sums.iter().sum::<f32>() + tail
+    output.par_chunks_mut(COLUMNS).enumerate().for_each(|(i, output)| part(i * COLUMNS, output));
 }

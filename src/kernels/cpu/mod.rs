@@ -6,11 +6,19 @@
 
 mod activation;
 mod add;
+mod attention;
+mod gelu;
 pub mod gemm;
+mod group_norm;
+mod layer_norm;
 mod linear;
 mod loss;
+pub mod math;
 mod norm;
+mod rows;
+mod sequence;
 mod shape;
+mod softmax;
 
 use crate::ops::Op;
 
@@ -113,8 +121,24 @@ kernels! {
     ChannelVar,
     BatchNorm,
     LayerNorm,
+    GroupNorm,
+    Attention,
+    Embedding,
+    MaskedMean,
+    NormalizeL2,
+    Present,
+    Softmax,
     WeightedSum,
+    Uncertainty,
     CrossEntropy,
+    Focal,
+    Dice,
+    BceWithLogits,
     Mse,
+    L1,
     Huber,
+    SmoothL1,
+    Berhu,
+    Silog,
+    Cosine,
 }

@@ -1,10 +1,9 @@
-//! Norms: moments of channels, batch norm over given moments, and layer norm. Formulas stand with the ops.
+//! Batch norm: moments of channels, and the norm over given moments. Formulas stand with the ops.
 
 use super::{Backward, Gradient, Input, Kernel, Shapes};
 use crate::ops::batch_norm::BatchNorm;
 use crate::ops::channel_mean::ChannelMean;
 use crate::ops::channel_var::ChannelVar;
-use crate::ops::layer_norm::LayerNorm;
 
 /// Examples, channels and positions of `[batch, channels, …]`.
 fn sizes(shape: &[usize]) -> (usize, usize, usize) {
@@ -129,55 +128,4 @@ impl Kernel for BatchNorm {
             db.set(|c| sums[c].0);
         }
     }
-}
-
-/// Inputs: x, gamma, beta.
-impl Kernel for LayerNorm {
-    fn reads(&self, i: usize) -> bool {
-        i < 2
-    }
-
-    fn forward(&self, inputs: &[Input], _: &Shapes, output: &mut [f32]) {
-        let [x, gamma, beta] = [0, 1, 2].map(|i| inputs[i].numbers());
-        let width = gamma.len();
-        for (y, x) in output.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
-            let (mean, inverse) = moments(x, self.epsilon);
-            y.iter_mut().enumerate().for_each(|(i, y)| *y = (x[i] - mean) * inverse * gamma[i] + beta[i]);
-        }
-    }
-
-    fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
-        let [x, gamma] = [0, 1].map(|i| call.inputs[i].numbers());
-        let width = gamma.len();
-        for gradient in gradients.iter_mut().skip(1).flatten().filter(|g| !g.add) {
-            gradient.data.fill(0.0);
-        }
-        for (row, (x, dy)) in x.chunks_exact(width).zip(call.cotangent.chunks_exact(width)).enumerate() {
-            let (mean, inverse) = moments(x, self.epsilon);
-            let normal = |i: usize| (x[i] - mean) * inverse;
-            let [_, dg, db] = gradients else { panic!("bug: layer norm has three inputs") };
-            if let Some(dg) = dg {
-                dg.data.iter_mut().enumerate().for_each(|(i, g)| *g += dy[i] * normal(i));
-            }
-            if let Some(db) = db {
-                db.data.iter_mut().zip(dy).for_each(|(g, d)| *g += d);
-            }
-            let Some(dx) = &mut gradients[0] else { continue };
-            let mean_d = (0..width).map(|i| dy[i] * gamma[i]).sum::<f32>() / width as f32;
-            let mean_dn = (0..width).map(|i| dy[i] * gamma[i] * normal(i)).sum::<f32>() / width as f32;
-            let own = &mut dx.data[row * width..][..width];
-            for (i, g) in own.iter_mut().enumerate() {
-                let value = inverse * (dy[i] * gamma[i] - mean_d - normal(i) * mean_dn);
-                *g = if dx.add { *g + value } else { value };
-            }
-        }
-    }
-}
-
-/// Mean and 1 / √(variance + ε) of a row.
-fn moments(x: &[f32], epsilon: f64) -> (f32, f32) {
-    let n = x.len() as f32;
-    let mean = x.iter().sum::<f32>() / n;
-    let var = x.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / n;
-    (mean, 1.0 / (var + epsilon as f32).sqrt())
 }
