@@ -120,6 +120,10 @@ class Torch:
         return burst(self.once, seconds)
 
 
+class NotExported(Exception):
+    """The twin could not be brought into the form that a peer reads."""
+
+
 class OnnxRuntime:
     """ONNX Runtime on the exported twin, at its highest level of optimisation; transformers are fused by its own tool."""
 
@@ -129,9 +133,11 @@ class OnnxRuntime:
         self.note = None
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "model.onnx")
-            torch.onnx.export(model, (torch.from_numpy(x),), path, input_names=["x"], dynamo=True, verbose=False)
-            if spec == "encoder":
-                path = self.fuse(path)
+            try:
+                torch.onnx.export(model, (torch.from_numpy(x),), path, input_names=["x"], dynamo=True, verbose=False)
+                path = self.fuse(path) if spec == "encoder" else path
+            except Exception as wrong:
+                raise NotExported(str(wrong).splitlines()[0]) from wrong
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL

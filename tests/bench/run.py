@@ -69,10 +69,8 @@ def run(work, args):
     for name in work.peers:
         try:
             peer = open_peer(name, work, mtlc)
-        except AssertionError:
-            raise
-        except Exception as wrong:
-            notes.append(f"{work.name}: {name} could not be measured: {str(wrong).splitlines()[0]}")
+        except peers.NotExported as wrong:
+            notes.append(f"{work.name}: {name} could not be measured: {wrong}")
             continue
         error = max(error, check_equal(work, name, mtlc.first, peer.first))
         if getattr(peer, "note", None):
@@ -171,7 +169,7 @@ def main():
     lines = [
         f"{datetime.date.today()}, commit {commit.stdout.strip() or 'unknown'}. {processor()}; {THREADS} threads each. "
         f"PyTorch {torch.__version__.split('+')[0]}, ONNX Runtime {onnxruntime.__version__}. Minima over {args.rounds} "
-        f"rounds of bursts of {args.seconds} s.",
+        f"rounds of bursts of {args.seconds} s. Load of the machine before: {os.getloadavg()[0]:.1f}.",
         "",
         f"| workload | mtlc | GFLOP/s | {TORCH} | {LAST} | {ORT} | best peer | difference |",
         "| --- | --: | --: | --: | --: | --: | --: | --: |",

@@ -54,7 +54,7 @@ def cnn():
         parts=stage(32, 64, nn.MaxPool2d(2)),
         whole=stage(64, 128, global_pool),
     )
-    return named(trunk=trunk, label=Indexed(nn.Linear(128, 10)))
+    return named(trunk=trunk, label=nn.Linear(128, 10))
 
 
 class Residual(nn.Module):
@@ -87,7 +87,7 @@ def resnet18():
         layer4=layer(256, 512, 2),
         pool=Function(global_pool),
     )
-    return named(trunk=trunk, label=Indexed(nn.Linear(512, 1000)))
+    return named(trunk=trunk, label=nn.Linear(512, 1000))
 
 
 class Attention(nn.Module):
@@ -130,18 +130,15 @@ def encoder():
         layers=nn.Sequential(*(Encoder(384, 12, 1536) for _ in range(6))),
         pool=Indexed(nn.LayerNorm(384), lambda x: x.mean(1)),
     )
-    return named(trunk=trunk, label=Indexed(nn.Linear(384, 10)))
+    return named(trunk=trunk, label=nn.Linear(384, 10))
 
 
 def loaded(name, weights):
     """The twin of a spec with these weights: every tensor must be there in its shape, and no other."""
     model = globals()[name]()
-    # Counters of batches, which PyTorch keeps and nothing here reads.
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.num_batches_tracked = None
     model.load_state_dict({path: torch.from_numpy(array.copy()) for path, array in weights.items()})
-    held = sum(p.numel() for p in model.state_dict().values())
+    # PyTorch counts batches besides, which no spec does.
+    held = sum(p.numel() for path, p in model.state_dict().items() if not path.endswith("num_batches_tracked"))
     assert held == sum(array.size for array in weights.values()), f"{name}: another number of parameters"
     return model
 
