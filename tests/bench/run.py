@@ -62,6 +62,28 @@ def check_equal(work, name, ours, theirs):
     return error
 
 
+def busy():
+    """Seconds that all processors have been busy so far."""
+    with open("/proc/stat") as file:
+        times = [int(word) for word in file.readline().split()[1:]]
+    return (sum(times[:8]) - times[3] - times[4]) / os.sysconf("SC_CLK_TCK")
+
+
+def quiet(args):
+    """Waits until the machine has been quiet for a pause, or patience ends; whether it is quiet.
+
+    In the pause, threads of whoever ran before, which spin for work, go to sleep too.
+    """
+    end = time.monotonic() + args.patience
+    while True:
+        before = busy()
+        time.sleep(args.pause)
+        if busy() - before < 0.15 * args.pause * os.cpu_count():
+            return True
+        if time.monotonic() >= end:
+            return False
+
+
 def run(work, args):
     """A row of the table, and notes."""
     mtlc = peers.Mtlc(args.mtlc, work.spec, work.mode, work.batch, THREADS)
@@ -77,13 +99,12 @@ def run(work, args):
             notes.append(f"{work.name}: {peer.note}")
         others[name] = peer
     everyone = {"mtlc": mtlc, **others}
-    least = dict.fromkeys(everyone, float("inf"))
+    least, calm = dict.fromkeys(everyone, float("inf")), 0
     for round in range(args.rounds):
         # Who begins changes, so that none always follows the same other.
         order = list(everyone)[round % len(everyone) :] + list(everyone)[: round % len(everyone)]
         for name in order:
-            # Threads of the one before may still spin for work; they sleep after a while.
-            time.sleep(args.pause)
+            calm += quiet(args)
             least[name] = min(least[name], everyone[name].measure(args.seconds))
     mtlc.close()
     gflops = mtlc.facts["flops"] / 1e6 / least["mtlc"]
@@ -91,7 +112,7 @@ def run(work, args):
     for name in (TORCH, LAST, ORT):
         cells.append(f"{ms(least[name])} ({ratio(least[name], least['mtlc'])})" if name in others else "")
     best = min((least[name] for name in others), default=None)
-    cells += [ratio(best, least["mtlc"]) if best else "", f"{error:.0e}"]
+    cells += [ratio(best, least["mtlc"]) if best else "", f"{error:.0e}", f"{calm}/{args.rounds * len(everyone)}"]
     if work.memory:
         notes.append(memory(work, args))
     return "| " + " | ".join(cells) + " |", notes
@@ -156,6 +177,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.5, help="length of a burst")
     parser.add_argument("--pause", type=float, default=0.3, help="seconds between bursts")
+    parser.add_argument("--patience", type=float, default=10, help="seconds to wait for a quiet machine before a burst")
     parser.add_argument("--write", metavar="FILE", help="replace the table between the markers of this file")
     parser.add_argument("--mtlc", default=os.path.join(peers.HERE, "..", "..", "target", "release", "mtlc"))
     parser.add_argument("--memory-of", nargs=2, help=argparse.SUPPRESS)
@@ -169,10 +191,10 @@ def main():
     lines = [
         f"{datetime.date.today()}, commit {commit.stdout.strip() or 'unknown'}. {processor()}; {THREADS} threads each. "
         f"PyTorch {torch.__version__.split('+')[0]}, ONNX Runtime {onnxruntime.__version__}. Minima over {args.rounds} "
-        f"rounds of bursts of {args.seconds} s. Load of the machine before: {os.getloadavg()[0]:.1f}.",
+        f"rounds of bursts of {args.seconds} s.",
         "",
-        f"| workload | mtlc | GFLOP/s | {TORCH} | {LAST} | {ORT} | best peer | difference |",
-        "| --- | --: | --: | --: | --: | --: | --: | --: |",
+        f"| workload | mtlc | GFLOP/s | {TORCH} | {LAST} | {ORT} | best peer | difference | quiet |",
+        "| --- | --: | --: | --: | --: | --: | --: | --: | --: |",
     ]
     notes = []
     for work in WORKLOADS:
