@@ -178,7 +178,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=0.5, help="length of a burst")
     parser.add_argument("--pause", type=float, default=0.3, help="seconds between bursts")
     parser.add_argument("--patience", type=float, default=10, help="seconds to wait for a quiet machine before a burst")
-    parser.add_argument("--write", metavar="FILE", help="replace the table between the markers of this file")
+    parser.add_argument("--write", metavar="FILE", help="put the rows between the markers of this file")
     parser.add_argument("--mtlc", default=os.path.join(peers.HERE, "..", "..", "target", "release", "mtlc"))
     parser.add_argument("--memory-of", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -188,28 +188,43 @@ def main():
     if not os.path.exists(args.mtlc):
         raise SystemExit(f"there is no {args.mtlc}: run `cargo build --release`, or name one with --mtlc")
     commit = subprocess.run(["git", "-C", peers.HERE, "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
-    lines = [
+    heading = (
         f"{datetime.date.today()}, commit {commit.stdout.strip() or 'unknown'}. {processor()}; {THREADS} threads each. "
         f"PyTorch {torch.__version__.split('+')[0]}, ONNX Runtime {onnxruntime.__version__}. Minima over {args.rounds} "
-        f"rounds of bursts of {args.seconds} s.",
-        "",
-        f"| workload | mtlc | GFLOP/s | {TORCH} | {LAST} | {ORT} | best peer | difference | quiet |",
-        "| --- | --: | --: | --: | --: | --: | --: | --: | --: |",
-    ]
-    notes = []
+        f"rounds of bursts of {args.seconds} s.\n\n"
+        f"| workload | mtlc | GFLOP/s | {TORCH} | {LAST} | {ORT} | best peer | difference | quiet |\n"
+        "| --- | --: | --: | --: | --: | --: | --: | --: | --: |\n"
+    )
+    before, found, behind = divide(args.write)
     for work in WORKLOADS:
         if args.only in work.name:
             row, more = run(work, args)
-            lines.append(row)
-            notes += more
+            found[work.name] = row, more
             print(row, *more, sep="\n", file=sys.stderr, flush=True)
-    text = "\n".join(lines + [""] + [f"- {note}" for note in notes]).rstrip() + "\n"
+    rows = [found[work.name] for work in WORKLOADS if work.name in found]
+    table = heading + "".join(row + "\n" for row, _ in rows)
+    notes = "".join(f"- {note}\n" for _, notes in rows for note in notes)
+    text = table + ("\n" + notes if notes else "")
     if not args.write:
         return print(text, end="")
-    with open(args.write) as file:
-        before, rest = file.read().split(BEGIN)
     with open(args.write, "w") as file:
-        file.write(before + BEGIN + "\n" + text + "\n" + END + rest.split(END)[1])
+        file.write(before + BEGIN + "\n" + text + "\n" + END + behind)
+
+
+def divide(path):
+    """What stands before the table of a file, its rows and notes by workload, and what stands behind."""
+    if not path:
+        return "", {}, ""
+    with open(path) as file:
+        before, rest = file.read().split(BEGIN)
+    table, behind = rest.split(END)
+    lines, found = table.splitlines(), {}
+    for work in WORKLOADS:
+        row = [line for line in lines if line.startswith(f"| {work.name} |")]
+        notes = [line.removeprefix("- ") for line in lines if line.startswith(f"- {work.name}: ")]
+        if row:
+            found[work.name] = row[0], notes
+    return before, found, behind
 
 
 if __name__ == "__main__":
