@@ -3,6 +3,7 @@
 //! Results go to stdout, progress and diagnostics to stderr. The exit status is 0 when all went well, 1 when the user's spec,
 //! data or files are wrong, and 2 for a wrong command line or a bug of ours.
 
+mod bench;
 mod build;
 mod check;
 mod console;
@@ -68,6 +69,8 @@ commands! {
     Eval(eval),
     /// Answer for rows of a file
     Predict(predict),
+    /// Measure training steps or answers on random rows
+    Bench(bench),
     /// Show what a name means, or what becomes of a spec
     Explain(explain),
     /// List engines and devices

@@ -9,8 +9,10 @@ mod fit;
 mod history;
 mod origin;
 mod predict;
+mod random;
 mod run;
 mod sources;
+mod step;
 
 pub use checkpoint::State;
 pub use evaluate::{Evaluation, evaluate, labels};
@@ -18,5 +20,7 @@ pub use fit::{Fit, Frozen, Outcome, Watch, final_evaluations, fit};
 pub use history::{EpochRecord, History, report};
 pub use origin::first_weights;
 pub use predict::{Row, columns, predict};
+pub use random::random_batch;
 pub use run::{Run, RunRecord};
 pub use sources::{Preparation, Sources};
+pub use step::{Step, Taken};

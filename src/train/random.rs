@@ -1,0 +1,37 @@
+//! Random rows of a model's types, for measuring without data.
+
+use crate::base::{DType, Diagnostic, Result};
+use crate::data::{Array, Batch};
+use crate::engine::generator;
+use crate::model::{Model, Port};
+use rand::Rng;
+use rand_distr::StandardNormal;
+
+/// A batch of rows drawn from the seed: inputs from a standard normal, targets uniform in `[0.1, 1)`, so that a loss may take
+/// logarithms of them, and indices uniform below their bound. Every label is there.
+pub fn random_batch(model: &Model, size: usize, seed: u64) -> Result<Batch> {
+    let mut batch = Batch { size, values: Default::default(), present: Default::default() };
+    for port in &model.inputs {
+        let draw = |rng: &mut dyn rand::RngCore| rng.sample::<f32, _>(StandardNormal);
+        batch.values.insert(port.name.clone(), array(port, size, seed, draw)?);
+    }
+    for port in &model.targets {
+        batch.values.insert(port.name.clone(), array(port, size, seed, |rng| rng.gen_range(0.1..1.0f32))?);
+        batch.present.insert(port.name.clone(), vec![1.0; size]);
+    }
+    Ok(batch)
+}
+
+fn array(port: &Port, size: usize, seed: u64, draw: impl Fn(&mut dyn rand::RngCore) -> f32) -> Result<Array> {
+    let mut rng = generator(seed, "rows", &port.name, 0);
+    let (dims, n) = (port.ty.ty.at(size), port.ty.ty.elements(size));
+    Ok(match port.ty.ty.dtype {
+        DType::F32 => Array::F32 { dims, data: (0..n).map(|_| draw(&mut rng)).collect() },
+        DType::I64 => {
+            let bound = port.ty.classes.as_ref().map(|c| c.count).or(port.ty.vocabulary).ok_or_else(|| {
+                Diagnostic::error(format!("`{}` has no bound to draw indices below", port.name)).at(port.span)
+            })?;
+            Array::I64 { dims, data: (0..n).map(|_| rng.gen_range(0..bound) as i64).collect() }
+        }
+    })
+}
