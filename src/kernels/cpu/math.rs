@@ -57,7 +57,7 @@ pub fn sigmoid(x: f32) -> f32 {
 pub fn tanh(x: f32) -> f32 {
     let z = x * x;
     let p = -5.704_988_7e-3;
-    let p = p * z + 2.063_908_9e-2;
+    let p = p * z + 2.063_909e-2;
     let p = p * z - 5.373_971_6e-2;
     let p = p * z + 1.333_144_2e-1;
     let p = p * z - 3.333_328e-1;
@@ -83,7 +83,8 @@ pub fn erf(x: f32) -> f32 {
     (if x.abs() >= 4.0 { 1.0 } else { near }).copysign(x)
 }
 
-/// Running sums, always the same number of them, so that a sum has the same bits on all machines.
+/// Running sums, always the same number of them, so that a sum has the same bits on all machines. They are added up in their order:
+/// from any other order the compiler derives a worse one for the loop.
 const LANES: usize = 32;
 
 /// `Σ f(x)`.
@@ -97,7 +98,7 @@ pub fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
         }
     }
     let tail: f32 = tail.iter().map(|&x| f(x)).sum();
-    gather(sums) + tail
+    sums.iter().sum::<f32>() + tail
 }
 
 /// `Σ f(a, b)`.
@@ -112,20 +113,7 @@ pub fn sum_pairs(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
         }
     }
     let tail: f32 = tail_a.iter().zip(tail_b).map(|(&a, &b)| f(a, b)).sum();
-    gather(sums) + tail
-}
-
-/// The sum of the running sums, halves first.
-#[inline(always)]
-fn gather(mut sums: [f32; LANES]) -> f32 {
-    let mut n = LANES / 2;
-    while n > 0 {
-        for i in 0..n {
-            sums[i] += sums[i + n];
-        }
-        n /= 2;
-    }
-    sums[0]
+    sums.iter().sum::<f32>() + tail
 }
 
 /// The largest number; −∞ when there is none. NaN is passed over.

@@ -84,7 +84,10 @@ impl Kernel for CrossEntropy {
         let scores = Scores::new(call.inputs, call.shapes, self.ignore);
         let norm = self.norm(&scores);
         if norm <= 0.0 {
-            return if dx.add { () } else { dx.data.fill(0.0) };
+            if !dx.add {
+                dx.data.fill(0.0);
+            }
+            return;
         }
         let even = |c: usize| (self.smoothing / scores.classes as f64 * self.weight(c)) as f32;
         let even: Vec<f32> = (0..scores.classes).map(even).collect();
