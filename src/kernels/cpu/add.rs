@@ -6,7 +6,7 @@ use crate::ops::dropout::Dropout;
 use crate::ops::mul::Mul;
 
 /// Adds or writes a gradient that every example of a batch contributes to.
-fn over_examples(gradient: &mut Gradient, n: usize, value: impl Fn(usize) -> f32) {
+fn over_examples(gradient: &mut Gradient, n: usize, value: impl Fn(usize) -> f32 + Sync) {
     let width = gradient.data.len();
     if width == n {
         return gradient.set(value);

@@ -8,6 +8,8 @@ pub struct Matrix<'a> {
     data: &'a [f32],
     rows: usize,
     columns: usize,
+    /// From one stored row to the next.
+    stride: usize,
     transposed: bool,
 }
 
@@ -15,7 +17,13 @@ impl<'a> Matrix<'a> {
     /// A row-major matrix.
     pub fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
         assert_eq!(data.len(), rows * columns, "bug: a matrix does not fill its shape");
-        Self { data, rows, columns, transposed: false }
+        Self { data, rows, columns, stride: columns, transposed: false }
+    }
+
+    /// Some columns of a wider row-major matrix, whose rows begin `stride` apart.
+    pub fn columns(data: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
+        assert!(reaches(rows, columns, stride) <= data.len(), "bug: a matrix leaves its slice");
+        Self { data, rows, columns, stride, transposed: false }
     }
 
     /// The transpose, without moving anything.
@@ -25,8 +33,21 @@ impl<'a> Matrix<'a> {
 
     /// Strides between columns and between rows.
     fn strides(&self) -> (isize, isize) {
-        if self.transposed { (self.rows as isize, 1) } else { (1, self.columns as isize) }
+        if self.transposed { (self.stride as isize, 1) } else { (1, self.stride as isize) }
     }
+}
+
+/// How many numbers a matrix spans.
+fn reaches(rows: usize, columns: usize, stride: usize) -> usize {
+    assert!(rows <= 1 || columns <= stride, "bug: the rows of a matrix overlap");
+    if rows * columns == 0 { 0 } else { (rows - 1) * stride + columns }
+}
+
+/// Who computes a product: the thread that asks, or all of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Threads {
+    One,
+    All,
 }
 
 /// Below this many multiplications, starting threads costs more than they save.
@@ -34,18 +55,28 @@ const PARALLEL: usize = 1 << 17;
 
 /// `out = a · b`, or `out += a · b`. The sums run in one order whatever the number of threads, so the bits do too.
 pub fn product(a: Matrix, b: Matrix, out: &mut [f32], add: bool) {
+    assert_eq!(out.len(), a.rows * b.columns, "bug: matrices that do not fit");
+    product_by(Threads::All, a, b, out, b.columns, add);
+}
+
+/// [`product`] into a matrix whose rows begin `stride` apart.
+pub fn product_by(threads: Threads, a: Matrix, b: Matrix, out: &mut [f32], stride: usize, add: bool) {
     let (m, n, k) = (a.rows, b.columns, a.columns);
-    assert_eq!((b.rows, out.len()), (k, m * n), "bug: matrices that do not fit");
-    if k == 0 && !add {
-        out.fill(0.0);
-    }
-    if m * n * k == 0 {
+    assert!(b.rows == k && reaches(m, n, stride) <= out.len(), "bug: matrices that do not fit");
+    if m * n == 0 {
         return;
     }
-    let threads = if m * n * k < PARALLEL { Parallelism::None } else { Parallelism::Rayon(0) };
+    if k == 0 {
+        if !add {
+            out.chunks_mut(stride).take(m).for_each(|row| row[..n].fill(0.0));
+        }
+        return;
+    }
+    let alone = threads == Threads::One || m * n * k < PARALLEL;
+    let threads = if alone { Parallelism::None } else { Parallelism::Rayon(0) };
     let ((a_cs, a_rs), (b_cs, b_rs)) = (a.strides(), b.strides());
-    // SAFETY: the three slices have exactly the lengths that their shapes and strides reach, as asserted above and in
-    // `Matrix::new`; `out` is borrowed exclusively, so it overlaps neither input.
+    // SAFETY: the three slices have at least the lengths that their shapes and strides reach, as asserted above and where a
+    // `Matrix` is made; `out` is borrowed exclusively, so it overlaps neither input, and its rows do not overlap.
     unsafe {
         gemm::gemm(
             m,
@@ -53,7 +84,7 @@ pub fn product(a: Matrix, b: Matrix, out: &mut [f32], add: bool) {
             k,
             out.as_mut_ptr(),
             1,
-            n as isize,
+            stride as isize,
             add,
             a.data.as_ptr(),
             a_cs,

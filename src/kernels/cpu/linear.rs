@@ -71,3 +71,16 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     let tail: f32 = tail_a.iter().zip(tail_b).map(|(a, b)| a * b).sum();
     sums.iter().sum::<f32>() + tail
 }
+
+/// A sum in 32 running sums, always the same ones.
+pub fn sum(a: &[f32]) -> f32 {
+    const LANES: usize = 32;
+    let mut sums = [0.0f32; LANES];
+    let (heads, tail) = a.split_at(a.len() / LANES * LANES);
+    for a in heads.chunks_exact(LANES) {
+        for i in 0..LANES {
+            sums[i] += a[i];
+        }
+    }
+    sums.iter().sum::<f32>() + tail.iter().sum::<f32>()
+}
