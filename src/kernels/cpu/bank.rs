@@ -7,6 +7,7 @@
 use super::gemm::{Matrix, Threads, product_by};
 use super::parallel::{pieces, scratch};
 use super::unfold::Sliding;
+use super::wide::sum;
 use std::ops::Range;
 
 /// Sizes of a filter bank; rows and channels are those of one group.
@@ -20,6 +21,10 @@ pub struct Bank {
 
 /// Numbers of an unfolded image that exist at one time.
 const UNFOLDED: usize = 1 << 18;
+
+/// Columns that a matrix of small images should have, and numbers it may have.
+const WIDTH: usize = 256;
+const MOST: usize = 1 << 20;
 
 /// Images are summed in at most this many parts, which are then added up in their order.
 const PARTS: usize = 8;
@@ -47,48 +52,92 @@ impl Bank {
         if self.batch > 1 { Threads::One } else { Threads::All }
     }
 
-    /// The rows of positions, in blocks.
-    fn blocks(&self) -> impl Iterator<Item = Range<usize>> {
+    /// Images whose unfolded columns share one matrix: more than one where images are so small that their own matrices would
+    /// be narrow, and not so many that threads are left without any.
+    fn together(&self) -> usize {
+        let narrow = WIDTH / self.sliding.places().max(1);
+        let room = MOST / (self.taps() * self.sliding.places()).max(1);
+        narrow.min(room).min(self.batch.div_ceil(4)).max(1)
+    }
+
+    /// The rows of positions of `images` images, in blocks.
+    fn blocks(&self, images: usize) -> impl Iterator<Item = Range<usize>> {
         let [oh, ow] = self.sliding.positions;
-        let whole = self.sliding.is_identity();
+        let whole = images > 1 || self.sliding.is_identity();
         let step = if whole { oh } else { (UNFOLDED / (self.taps() * ow)).clamp(1, oh) };
         // Blocks of one size, rather than a small one at the end.
         let step = oh.div_ceil(oh.div_ceil(step));
         (0..oh).step_by(step).map(move |start| start..(start + step).min(oh))
     }
 
-    /// Calls `f` with each block of positions of a group's image, and the image unfolded there.
-    fn unfolded(&self, x: &[f32], mut f: impl FnMut(Range<usize>, Matrix)) {
-        let ow = self.sliding.positions[1];
-        for block in self.blocks() {
-            let (width, columns) = (block.len() * ow, block.start * ow..block.end * ow);
-            if self.sliding.is_identity() {
-                f(columns, Matrix::new(x, self.taps(), width));
+    /// Calls `f` with each block of positions of some images, unfolded: its first position, its width, and the matrix.
+    fn unfolded(&self, x: &[f32], g: usize, mut f: impl FnMut(usize, usize, Matrix)) {
+        let (image, ow) = (self.sizes().0, self.sliding.positions[1]);
+        let images = x.len() / image;
+        for block in self.blocks(images) {
+            let width = block.len() * ow;
+            if self.sliding.is_identity() && images == 1 {
+                f(0, width, Matrix::new(group(x, g, self.groups), self.taps(), width));
                 continue;
             }
-            scratch(self.taps() * width, |unfolded| {
-                let size = self.sliding.taps() * width;
+            let all = images * width;
+            scratch(self.taps() * all, |unfolded| {
                 if self.batch == 1 {
+                    let (x, size) = (group(x, g, self.groups), self.sliding.taps() * width);
                     pieces(unfolded, size, size, |c, piece| {
-                        self.sliding.unfold(&x[c * self.sliding.pixels()..], block.clone(), piece);
+                        self.sliding.unfold(&x[c * self.sliding.pixels()..], 1, block.clone(), piece, width);
                     });
                 } else {
-                    self.sliding.unfold(x, block.clone(), unfolded);
+                    for (i, x) in x.chunks_exact(image).enumerate() {
+                        let x = group(x, g, self.groups);
+                        self.sliding.unfold(x, self.channels, block.clone(), &mut unfolded[i * width..], all);
+                    }
                 }
-                f(columns, Matrix::new(unfolded, self.taps(), width));
+                f(block.start * ow, all, Matrix::new(unfolded, self.taps(), all));
             });
         }
     }
 
+    /// Calls `f` with the results of group `g` as one matrix: positions from `first` on, of one image where they are, of
+    /// several images side by side.
+    fn results<R>(&self, y: &[f32], g: usize, first: usize, width: usize, f: impl FnOnce(Matrix) -> R) -> R {
+        let (result, places) = (self.sizes().1, self.sliding.places());
+        if y.len() == result {
+            return f(Matrix::columns(&group(y, g, self.groups)[first..], self.rows, width, places));
+        }
+        scratch(self.rows * width, |joined| {
+            for (i, y) in y.chunks_exact(result).enumerate() {
+                for (r, row) in group(y, g, self.groups).chunks_exact(places).enumerate() {
+                    joined[r * width + i * places..][..places].copy_from_slice(row);
+                }
+            }
+            f(Matrix::new(joined, self.rows, width))
+        })
+    }
+
     /// `y = W · X`, or `y += W · X`.
     pub fn filter(&self, w: &[f32], x: &[f32], y: &mut [f32], add: bool) {
-        let ((image, result), places) = (self.sizes(), self.sliding.places());
-        pieces(y, result, self.work(), |n, y| {
-            let x = &x[n * image..][..image];
-            for (g, y) in y.chunks_exact_mut(self.rows * places).enumerate() {
-                let w = Matrix::new(self.of_group(w, g), self.rows, self.taps());
-                self.unfolded(group(x, g, self.groups), |columns, x| {
-                    product_by(self.threads(), w, x, &mut y[columns.start..], places, add);
+        let ((image, result), places, together) = (self.sizes(), self.sliding.places(), self.together());
+        pieces(y, together * result, together * self.work(), |n, y| {
+            let images = y.len() / result;
+            let x = &x[n * together * image..][..images * image];
+            for g in 0..self.groups {
+                let w = Matrix::new(group(w, g, self.groups), self.rows, self.taps());
+                let own = g * self.rows * places;
+                self.unfolded(x, g, |first, width, x| {
+                    if images == 1 {
+                        let y = &mut y[own..][..self.rows * places][first..];
+                        return product_by(self.threads(), w, x, y, places, add);
+                    }
+                    scratch(self.rows * width, |joined| {
+                        product_by(self.threads(), w, x, joined, width, false);
+                        for (i, y) in y.chunks_exact_mut(result).enumerate() {
+                            for (r, y) in y[own..].chunks_exact_mut(places).take(self.rows).enumerate() {
+                                let row = &joined[r * width + i * places..][..places];
+                                y.iter_mut().zip(row).for_each(|(y, s)| *y = if add { *y + s } else { *s });
+                            }
+                        }
+                    });
                 });
             }
         });
@@ -96,26 +145,31 @@ impl Bank {
 
     /// `x = fold(Wᵀ · Y)`, or `x += fold(Wᵀ · Y)`.
     pub fn stamp(&self, w: &[f32], y: &[f32], x: &mut [f32], add: bool) {
-        let ((image, result), places, ow) = (self.sizes(), self.sliding.places(), self.sliding.positions[1]);
-        let whole = self.sliding.is_identity();
-        pieces(x, image, self.work(), |n, x| {
-            if !add && !whole {
+        let ((image, result), ow, together) = (self.sizes(), self.sliding.positions[1], self.together());
+        let size = self.channels * self.sliding.pixels();
+        pieces(x, together * image, together * self.work(), |n, x| {
+            let images = x.len() / image;
+            let identity = self.sliding.is_identity() && images == 1;
+            if !add && !identity {
                 x.fill(0.0);
             }
-            let y = &y[n * result..][..result];
-            for (g, x) in x.chunks_exact_mut(self.channels * self.sliding.pixels()).enumerate() {
-                let w = Matrix::new(self.of_group(w, g), self.rows, self.taps()).t();
-                let y = group(y, g, self.groups);
-                for block in self.blocks() {
+            let y = &y[n * together * result..][..images * result];
+            for g in 0..self.groups {
+                let w = Matrix::new(group(w, g, self.groups), self.rows, self.taps()).t();
+                for block in self.blocks(images) {
                     let width = block.len() * ow;
-                    let y = Matrix::columns(&y[block.start * ow..], self.rows, width, places);
-                    if whole {
-                        product_by(self.threads(), w, y, x, width, add);
-                        continue;
-                    }
-                    scratch(self.taps() * width, |unfolded| {
-                        product_by(self.threads(), w, y, unfolded, width, false);
-                        self.sliding.fold(unfolded, block, x);
+                    let all = images * width;
+                    self.results(y, g, block.start * ow, all, |y| {
+                        if identity {
+                            return product_by(self.threads(), w, y, &mut x[g * size..][..size], width, add);
+                        }
+                        scratch(self.taps() * all, |unfolded| {
+                            product_by(self.threads(), w, y, unfolded, all, false);
+                            for (i, x) in x.chunks_exact_mut(image).enumerate() {
+                                let x = &mut x[g * size..][..size];
+                                self.sliding.fold(&unfolded[i * width..], all, self.channels, block.clone(), x);
+                            }
+                        });
                     });
                 }
             }
@@ -128,40 +182,38 @@ impl Bank {
         if parts == 1 {
             return self.gradient_of(0..self.batch, Threads::All, y, x, dw, add);
         }
-        scratch(parts * dw.len(), |partial| {
-            let each = self.batch.div_ceil(parts);
-            pieces(partial, dw.len(), each * self.work(), |part, sum| {
+        let (len, each) = (dw.len(), self.batch.div_ceil(parts));
+        scratch(parts * len, |partial| {
+            pieces(partial, len, each * self.work(), |part, sum| {
                 let images = (part * each).min(self.batch)..((part + 1) * each).min(self.batch);
                 self.gradient_of(images, Threads::One, y, x, sum, false);
             });
-            let len = dw.len();
-            for (i, g) in dw.iter_mut().enumerate() {
-                let sum: f32 = partial[i..].iter().step_by(len).sum();
-                *g = if add { *g + sum } else { sum };
+            for (part, partial) in partial.chunks_exact(len).enumerate() {
+                if part > 0 || add {
+                    dw.iter_mut().zip(partial).for_each(|(g, p)| *g += p);
+                } else {
+                    dw.copy_from_slice(partial);
+                }
             }
         });
     }
 
     /// The part of [`Bank::gradient`] that some images contribute.
     fn gradient_of(&self, images: Range<usize>, by: Threads, y: &[f32], x: &[f32], dw: &mut [f32], add: bool) {
-        let ((image, result), places) = (self.sizes(), self.sliding.places());
+        let ((image, result), together) = (self.sizes(), self.together());
         if !add {
             dw.fill(0.0);
         }
-        for n in images {
-            let (x, y) = (&x[n * image..][..image], &y[n * result..][..result]);
-            for (g, dw) in dw.chunks_exact_mut(self.rows * self.taps()).enumerate() {
-                let y = group(y, g, self.groups);
-                self.unfolded(group(x, g, self.groups), |columns, x| {
-                    let y = Matrix::columns(&y[columns.start..], self.rows, columns.len(), places);
-                    product_by(by, y, x.t(), dw, self.taps(), true);
+        let size = self.rows * self.taps();
+        for start in images.clone().step_by(together) {
+            let end = (start + together).min(images.end);
+            let (x, y) = (&x[start * image..end * image], &y[start * result..end * result]);
+            for (g, dw) in dw.chunks_exact_mut(size).enumerate() {
+                self.unfolded(x, g, |first, width, x| {
+                    self.results(y, g, first, width, |y| product_by(by, y, x.t(), dw, self.taps(), true));
                 });
             }
         }
-    }
-
-    fn of_group<'a>(&self, w: &'a [f32], g: usize) -> &'a [f32] {
-        group(w, g, self.groups)
     }
 }
 
@@ -182,7 +234,7 @@ pub fn bias_gradient(dy: &[f32], places: usize, db: &mut [f32], add: bool) {
     let channels = db.len();
     pieces(db, 1, dy.len() / channels.max(1), |channel, db| {
         let planes = dy.chunks_exact(places).skip(channel).step_by(channels);
-        let sum = planes.map(super::linear::sum).sum::<f32>();
-        db[0] = if add { db[0] + sum } else { sum };
+        let total = planes.map(sum).sum::<f32>();
+        db[0] = if add { db[0] + total } else { total };
     });
 }

@@ -5,9 +5,9 @@
 //! at once, and no loop meets an edge. The positions get rows as wide as a phase's; what stands between them is left out.
 
 use super::bank::Bank;
-use super::linear::dot;
 use super::parallel::{pieces, scratch};
 use super::unfold::Sliding;
+use super::wide::{dot, spread, weigh};
 
 /// Whether every group is one channel that is read and one that is made.
 pub fn fits(bank: &Bank) -> bool {
@@ -114,29 +114,6 @@ pub fn filter(bank: &Bank, w: &[f32], x: &[f32], y: &mut [f32], add: bool) {
     });
 }
 
-/// `wide[i] = Σ_k w[k] · x[starts[k] + i]`, some numbers at a time, so that they stay in registers.
-fn weigh(w: &[f32], starts: &[usize], x: &[f32], wide: &mut [f32]) {
-    const BLOCK: usize = 32;
-    let mut blocks = wide.chunks_exact_mut(BLOCK);
-    let mut at = 0;
-    for block in &mut blocks {
-        let mut sums = [0.0f32; BLOCK];
-        for (w, start) in w.iter().zip(starts) {
-            let x: &[f32; BLOCK] = x[start + at..][..BLOCK].try_into().expect("a slice of that length");
-            for i in 0..BLOCK {
-                sums[i] += w * x[i];
-            }
-        }
-        block.copy_from_slice(&sums);
-        at += BLOCK;
-    }
-    let rest = blocks.into_remainder();
-    rest.fill(0.0);
-    for (w, start) in w.iter().zip(starts) {
-        rest.iter_mut().zip(&x[start + at..]).for_each(|(s, x)| *s += w * x);
-    }
-}
-
 /// The gradient of the input, plane by plane.
 pub fn stamp(bank: &Bank, w: &[f32], dy: &[f32], dx: &mut [f32], add: bool) {
     let (phases, taps, places) = (Phases::new(bank.sliding), bank.sliding.taps(), bank.sliding.places());
@@ -146,9 +123,7 @@ pub fn stamp(bank: &Bank, w: &[f32], dy: &[f32], dx: &mut [f32], add: bool) {
             let (split, wide) = buffer.split_at_mut(phases.len());
             phases.widen(&dy[plane * places..][..places], wide);
             split.fill(0.0);
-            for (w, &start) in w.iter().zip(&phases.starts) {
-                split[start..].iter_mut().zip(&*wide).for_each(|(s, d)| *s += w * d);
-            }
+            spread(w, &phases.starts, wide, split);
             if !add {
                 dx.fill(0.0);
             }

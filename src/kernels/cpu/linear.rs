@@ -1,6 +1,8 @@
 //! `linear`: one matrix product forward, two backward.
 
 use super::gemm::{Matrix, product};
+use super::parallel::pieces;
+use super::wide::dot;
 use super::{Backward, Gradient, Input, Kernel, Shapes};
 use crate::ops::linear::Linear;
 
@@ -51,36 +53,8 @@ impl Kernel for Linear {
 
 /// One row: a dot product for each row of the weight, which is read once and needs no packing.
 fn row_times_matrix(x: &[f32], w: &[f32], add: bool, output: &mut [f32]) {
-    for (y, w) in output.iter_mut().zip(w.chunks_exact(x.len())) {
-        let sum = dot(x, w);
-        *y = if add { *y + sum } else { sum };
-    }
-}
-
-/// A dot product in 32 running sums, always the same ones.
-pub fn dot(a: &[f32], b: &[f32]) -> f32 {
-    const LANES: usize = 32;
-    let mut sums = [0.0f32; LANES];
-    let (heads_a, tail_a) = a.split_at(a.len() / LANES * LANES);
-    let (heads_b, tail_b) = b.split_at(heads_a.len());
-    for (a, b) in heads_a.chunks_exact(LANES).zip(heads_b.chunks_exact(LANES)) {
-        for i in 0..LANES {
-            sums[i] += a[i] * b[i];
-        }
-    }
-    let tail: f32 = tail_a.iter().zip(tail_b).map(|(a, b)| a * b).sum();
-    sums.iter().sum::<f32>() + tail
-}
-
-/// A sum in 32 running sums, always the same ones.
-pub fn sum(a: &[f32]) -> f32 {
-    const LANES: usize = 32;
-    let mut sums = [0.0f32; LANES];
-    let (heads, tail) = a.split_at(a.len() / LANES * LANES);
-    for a in heads.chunks_exact(LANES) {
-        for i in 0..LANES {
-            sums[i] += a[i];
-        }
-    }
-    sums.iter().sum::<f32>() + tail.iter().sum::<f32>()
+    pieces(output, 1, x.len(), |i, y| {
+        let sum = dot(x, &w[i * x.len()..][..x.len()]);
+        y[0] = if add { y[0] + sum } else { sum };
+    });
 }

@@ -19,6 +19,7 @@ mod pool;
 mod resample;
 mod shape;
 mod unfold;
+mod wide;
 
 use crate::ops::Op;
 

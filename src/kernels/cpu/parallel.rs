@@ -27,16 +27,16 @@ pub fn long(data: &mut [f32], f: impl Fn(usize, &mut [f32]) + Sync) {
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(vec![]) };
+    static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(vec![]) };
 }
 
-/// Calls `f` with `len` numbers of any value, from a buffer that the thread keeps. A call within a call gets its own.
+/// Calls `f` with `len` numbers of any value, from a buffer that the thread keeps. A call within a call gets another.
 pub fn scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
-    let mut buffer = SCRATCH.take();
+    let mut buffer = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
     if buffer.len() < len {
         buffer.resize(len, 0.0);
     }
     let result = f(&mut buffer[..len]);
-    SCRATCH.set(buffer);
+    SCRATCH.with_borrow_mut(|kept| kept.push(buffer));
     result
 }

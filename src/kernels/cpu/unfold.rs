@@ -45,10 +45,10 @@ impl Sliding {
         self.taps() == 1 && self.window.stride == [1, 1] && self.window.padding == [0; 4]
     }
 
-    /// The rows of positions `rows`, unfolded; `x` and `unfolded` hold as many channels as fit.
-    pub fn unfold(&self, x: &[f32], rows: Range<usize>, unfolded: &mut [f32]) {
+    /// The rows of positions `rows` of some channels, unfolded to rows that begin `apart` from each other.
+    pub fn unfold(&self, x: &[f32], channels: usize, rows: Range<usize>, unfolded: &mut [f32], apart: usize) {
         let (ow, stride) = (self.positions[1], self.window.stride[1]);
-        self.each_line(rows, unfolded.len(), |line, source| match source {
+        self.each_line(rows, channels, apart, |line, source| match source {
             Some((pixel, columns)) => {
                 let row = &mut unfolded[line..line + ow];
                 row[..columns.start].fill(0.0);
@@ -65,9 +65,9 @@ impl Sliding {
     }
 
     /// Adds what the rows of positions `rows` hold to the pixels they were read from.
-    pub fn fold(&self, unfolded: &[f32], rows: Range<usize>, x: &mut [f32]) {
+    pub fn fold(&self, unfolded: &[f32], apart: usize, channels: usize, rows: Range<usize>, x: &mut [f32]) {
         let stride = self.window.stride[1];
-        self.each_line(rows, unfolded.len(), |line, source| {
+        self.each_line(rows, channels, apart, |line, source| {
             let Some((pixel, columns)) = source else { return };
             let row = &unfolded[line + columns.start..line + columns.end];
             if stride == 1 {
@@ -80,24 +80,28 @@ impl Sliding {
 
     /// Calls `f` with the start of each line of the unfolded image: one row of positions of one sample of one channel; and
     /// with the pixel that its first position in the image reads, and the positions in the image, if there are any.
-    fn each_line(&self, rows: Range<usize>, len: usize, mut f: impl FnMut(usize, Option<(usize, Range<usize>)>)) {
+    fn each_line(
+        &self,
+        rows: Range<usize>,
+        channels: usize,
+        apart: usize,
+        mut f: impl FnMut(usize, Option<(usize, Range<usize>)>),
+    ) {
         let ([h, w], [_, ow], [kh, kw]) = (self.image, self.positions, self.window.kernel);
         let [sy, sx] = self.window.stride;
         let down: Vec<_> = (0..kh).map(|k| self.reach(0, k)).collect();
         let across: Vec<_> = (0..kw).map(|k| self.reach(1, k)).collect();
-        let channels = len / (kh * kw * rows.len() * ow).max(1);
-        let mut line = 0;
         for channel in 0..channels {
-            for (valid, top) in &down {
-                for (columns, left) in &across {
-                    for oy in rows.clone() {
+            for (ky, (valid, top)) in down.iter().enumerate() {
+                for (kx, (columns, left)) in across.iter().enumerate() {
+                    let start = ((channel * kh + ky) * kw + kx) * apart;
+                    for (i, oy) in rows.clone().enumerate() {
                         let source = (valid.contains(&oy) && !columns.is_empty()).then(|| {
                             let y = (oy * sy).wrapping_add_signed(*top);
                             let x = (columns.start * sx).wrapping_add_signed(*left);
                             ((channel * h + y) * w + x, columns.clone())
                         });
-                        f(line, source);
-                        line += ow;
+                        f(start + i * ow, source);
                     }
                 }
             }
