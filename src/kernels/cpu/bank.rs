@@ -26,6 +26,9 @@ const UNFOLDED: usize = 1 << 18;
 const WIDTH: usize = 256;
 const MOST: usize = 1 << 20;
 
+/// Parts that the filters are cut into for the threads, where there is one image.
+const SHARES: usize = 4;
+
 /// Images are summed in at most this many parts, which are then added up in their order.
 const PARTS: usize = 8;
 
@@ -115,8 +118,49 @@ impl Bank {
         })
     }
 
+    /// [`Bank::filter`] of one image: all threads share its positions, or the filters where these are the most.
+    fn filter_one(&self, w: &[f32], x: &[f32], y: &mut [f32], add: bool) {
+        let (places, taps) = (self.sliding.places(), self.taps());
+        let [oh, ow] = self.sliding.positions;
+        for (g, y) in y.chunks_exact_mut(self.rows * places).enumerate() {
+            let w = group(w, g, self.groups);
+            if self.sliding.is_identity() || 4 * self.rows > places {
+                let some = self.rows.div_ceil(SHARES);
+                self.unfolded(x, g, |first, width, x| {
+                    pieces(y, some * places, some * taps * width, |i, y| {
+                        let rows = y.len() / places;
+                        let w = Matrix::new(&w[i * some * taps..][..rows * taps], rows, taps);
+                        product_by(Threads::One, w, x, &mut y[first..], places, add);
+                    });
+                });
+                continue;
+            }
+            let step = oh.div_ceil(2 * SHARES).min(UNFOLDED / (taps * ow)).max(1);
+            let (w, x, size) = (Matrix::new(w, self.rows, taps), group(x, g, self.groups), self.rows * step * ow);
+            let block = |i: usize| i * step..((i + 1) * step).min(oh);
+            scratch(oh.div_ceil(step) * size, |joined| {
+                pieces(joined, size, size * taps, |i, y| {
+                    let width = block(i).len() * ow;
+                    scratch(taps * width, |unfolded| {
+                        self.sliding.unfold(x, self.channels, block(i), unfolded, width);
+                        product_by(Threads::One, w, Matrix::new(unfolded, taps, width), y, width, false);
+                    });
+                });
+                pieces(y, places, places, |r, y| {
+                    for (i, y) in y.chunks_mut(step * ow).enumerate() {
+                        let row = &joined[i * size + r * y.len()..][..y.len()];
+                        y.iter_mut().zip(row).for_each(|(y, s)| *y = if add { *y + s } else { *s });
+                    }
+                });
+            });
+        }
+    }
+
     /// `y = W · X`, or `y += W · X`.
     pub fn filter(&self, w: &[f32], x: &[f32], y: &mut [f32], add: bool) {
+        if self.batch == 1 {
+            return self.filter_one(w, x, y, add);
+        }
         let ((image, result), places, together) = (self.sizes(), self.sliding.places(), self.together());
         pieces(y, together * result, together * self.work(), |n, y| {
             let images = y.len() / result;
