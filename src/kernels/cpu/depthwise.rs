@@ -23,6 +23,35 @@ struct Phases {
     span: usize,
     /// For each sample of the window, where position 0 reads.
     starts: Vec<usize>,
+    rows: Vec<Row>,
+}
+
+/// A row of a phase that the image has pixels of.
+struct Row {
+    /// Its first pixel in the phases, and in the image.
+    at: usize,
+    pixel: usize,
+    count: usize,
+}
+
+/// The rows of the phases of height and width `size`.
+fn rows(sliding: &Sliding, [ph, pw]: [usize; 2]) -> Vec<Row> {
+    let ([h, w], [sy, sx]) = (sliding.image, sliding.window.stride);
+    let [top, _, left, _] = sliding.window.padding;
+    let mut rows = vec![];
+    for y in (0..h).filter(|y| (y + top) / sy < ph) {
+        for b in 0..sx {
+            // The first pixel of this phase, and its column there.
+            let x = (b + sx - left % sx) % sx;
+            let column = (x + left) / sx;
+            if x < w && column < pw {
+                let phase = (y + top) % sy * sx + b;
+                let at = (phase * ph + (y + top) / sy) * pw + column;
+                rows.push(Row { at, pixel: y * w + x, count: (w - x).div_ceil(sx).min(pw - column) });
+            }
+        }
+    }
+    rows
 }
 
 impl Phases {
@@ -36,53 +65,37 @@ impl Phases {
             (y % sy * sx + x % sx) * size[0] * size[1] + y / sy * size[1] + x / sx
         };
         let starts = (0..sliding.taps()).map(|k| sample(k / window.kernel[1], k % window.kernel[1])).collect();
-        Self { sliding, size, span: (positions[0] - 1) * size[1] + positions[1], starts }
+        Self { sliding, size, span: (positions[0] - 1) * size[1] + positions[1], starts, rows: rows(&sliding, size) }
     }
 
     fn len(&self) -> usize {
         self.sliding.window.stride.iter().chain(&self.size).product()
     }
 
-    /// Calls `f` with each row of a phase that the image has pixels of: where its first pixel is in the phases and in the
-    /// image, and how many there are.
-    fn rows(&self, mut f: impl FnMut(usize, usize, usize)) {
-        let ([h, w], [sy, sx]) = (self.sliding.image, self.sliding.window.stride);
-        let [top, _, left, _] = self.sliding.window.padding;
-        let [ph, pw] = self.size;
-        for y in (0..h).filter(|y| (y + top) / sy < ph) {
-            for b in 0..sx {
-                // The first pixel of this phase, and its column there.
-                let x = (b + sx - left % sx) % sx;
-                let column = (x + left) / sx;
-                if x < w && column < pw {
-                    let count = (w - x).div_ceil(sx).min(pw - column);
-                    let phase = (y + top) % sy * sx + b;
-                    f((phase * ph + (y + top) / sy) * pw + column, y * w + x, count);
-                }
-            }
-        }
-    }
-
     fn split(&self, x: &[f32], phases: &mut [f32]) {
         let stride = self.sliding.window.stride[1];
         phases.fill(0.0);
-        self.rows(|at, pixel, count| {
+        for &Row { at, pixel, count } in &self.rows {
             let row = &mut phases[at..at + count];
             if stride == 1 {
                 row.copy_from_slice(&x[pixel..pixel + count]);
             } else {
                 row.iter_mut().zip(x[pixel..].iter().step_by(stride)).for_each(|(p, x)| *p = *x);
             }
-        });
+        }
     }
 
     /// The gradient of [`Phases::split`], added to `x`.
     fn join(&self, phases: &[f32], x: &mut [f32]) {
         let stride = self.sliding.window.stride[1];
-        self.rows(|at, pixel, count| {
+        for &Row { at, pixel, count } in &self.rows {
             let row = &phases[at..at + count];
-            x[pixel..].iter_mut().step_by(stride).zip(row).for_each(|(x, p)| *x += p);
-        });
+            if stride == 1 {
+                x[pixel..pixel + count].iter_mut().zip(row).for_each(|(x, p)| *x += p);
+            } else {
+                x[pixel..].iter_mut().step_by(stride).zip(row).for_each(|(x, p)| *x += p);
+            }
+        }
     }
 
     /// A plane of results in rows as wide as a phase's, with zeros between them.
