@@ -111,7 +111,7 @@ fn what_is_wrong_is_told() {
         (&["--heads", "which"], "", 1, "a training step computes every head"),
         (&["--mode", "serve", "--heads", "wich"], "", 1, "there is no head `wich`"),
         (&["--engine", "plan"], "", 1, "there is no engine `plan`"),
-        (&["--weights", "none.safetensors"], "", 1, "cannot read the weights"),
+        (&["--weights", "none.safetensors"], "", 1, "there is no such file of weights"),
         (&["--interactive"], "soon\n", 1, "`soon` is no number of steps"),
         (&["--steps", "0"], "", 2, "invalid value '0'"),
     ];

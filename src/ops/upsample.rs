@@ -29,7 +29,7 @@ pub struct Upsample {
 
 impl Upsample {
     /// The one or two source places of entry `i` along an axis, with their weights.
-    fn sources(&self, i: usize, from: usize, to: usize) -> Vec<(usize, f64)> {
+    pub fn sources(&self, i: usize, from: usize, to: usize) -> Vec<(usize, f64)> {
         let place = match self.mode {
             Mode::Nearest => return vec![(i * from / to, 1.0)],
             Mode::Bilinear => ((i as f64 + 0.5) * from as f64 / to as f64 - 0.5).max(0.0),

@@ -1,14 +1,18 @@
 //! Activations: one function of each element, and its slope. Formulas stand with the ops.
 
 use super::math::{sigmoid, tanh};
+use super::parallel::long;
 use super::{Backward, Gradient, Input, Kernel, Shapes};
+use crate::ops::hardswish::Hardswish;
+use crate::ops::leaky_relu::LeakyRelu;
 use crate::ops::relu::Relu;
+use crate::ops::relu6::Relu6;
 use crate::ops::sigmoid::Sigmoid;
 use crate::ops::silu::Silu;
 use crate::ops::tanh::Tanh;
 
-fn each(x: &[f32], output: &mut [f32], f: impl Fn(f32) -> f32) {
-    output.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x));
+fn each(x: &[f32], output: &mut [f32], f: impl Fn(f32) -> f32 + Sync) {
+    long(output, |start, piece| piece.iter_mut().zip(&x[start..]).for_each(|(y, &x)| *y = f(x)));
 }
 
 /// Kernels whose slope follows from the result, so that the input need not be kept.
@@ -29,17 +33,20 @@ macro_rules! by_result {
 
             fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
                 let Some(dx) = &mut gradients[0] else { return };
-                let slope: fn(f32) -> f32 = $slope;
-                dx.set(|i| call.cotangent[i] * slope(call.output[i]));
+                dx.set_by(call.cotangent, call.output, |d, y| {
+                    let slope = $slope;
+                    d * slope(y)
+                });
             }
         }
     };
 }
 
 // The comparison is false for NaN, which therefore stays.
-by_result!(Relu, |x| if x <= 0.0 { 0.0 } else { x }, |y| if y > 0.0 { 1.0 } else { 0.0 });
-by_result!(Tanh, tanh, |y| 1.0 - y * y);
-by_result!(Sigmoid, sigmoid, |y| y * (1.0 - y));
+by_result!(Relu, |x| if x <= 0.0 { 0.0 } else { x }, |y: f32| if y <= 0.0 { 0.0 } else { 1.0 });
+by_result!(Relu6, |x| x.clamp(0.0, 6.0), |y: f32| if y <= 0.0 || y >= 6.0 { 0.0 } else { 1.0 });
+by_result!(Tanh, tanh, |y: f32| 1.0 - y * y);
+by_result!(Sigmoid, sigmoid, |y: f32| y * (1.0 - y));
 
 impl Kernel for Silu {
     fn reads(&self, _: usize) -> bool {
@@ -52,9 +59,49 @@ impl Kernel for Silu {
 
     fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
         let (x, Some(dx)) = (call.inputs[0].numbers(), &mut gradients[0]) else { return };
-        dx.set(|i| {
-            let s = sigmoid(x[i]);
-            call.cotangent[i] * s * (1.0 + x[i] * (1.0 - s))
+        dx.set_by(call.cotangent, x, |d, x| {
+            let s = sigmoid(x);
+            d * s * (1.0 + x * (1.0 - s))
+        });
+    }
+}
+
+impl Kernel for LeakyRelu {
+    fn reads(&self, _: usize) -> bool {
+        true
+    }
+
+    fn forward(&self, inputs: &[Input], _: &Shapes, output: &mut [f32]) {
+        let slope = self.slope as f32;
+        each(inputs[0].numbers(), output, |x| if x > 0.0 { x } else { slope * x });
+    }
+
+    fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
+        let (x, Some(dx), slope) = (call.inputs[0].numbers(), &mut gradients[0], self.slope as f32) else { return };
+        dx.set_by(call.cotangent, x, |d, x| if x > 0.0 { d } else { slope * d });
+    }
+}
+
+impl Kernel for Hardswish {
+    fn reads(&self, _: usize) -> bool {
+        true
+    }
+
+    fn forward(&self, inputs: &[Input], _: &Shapes, output: &mut [f32]) {
+        each(inputs[0].numbers(), output, |x| x * (x + 3.0).clamp(0.0, 6.0) / 6.0);
+    }
+
+    fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
+        let (x, Some(dx)) = (call.inputs[0].numbers(), &mut gradients[0]) else { return };
+        dx.set_by(call.cotangent, x, |d, x| {
+            let inside = d * (x / 3.0 + 0.5);
+            if x <= -3.0 {
+                0.0
+            } else if x >= 3.0 {
+                d
+            } else {
+                inside
+            }
         });
     }
 }

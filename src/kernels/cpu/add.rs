@@ -1,12 +1,13 @@
 //! `add`, `mul` and `dropout`: two values, element by element. The second may be a parameter that every example shares.
 
+use super::parallel::{long, pieces};
 use super::{Backward, Gradient, Input, Kernel, Shapes};
 use crate::ops::add::Add;
 use crate::ops::dropout::Dropout;
 use crate::ops::mul::Mul;
 
 /// Adds or writes a gradient that every example of a batch contributes to.
-fn over_examples(gradient: &mut Gradient, n: usize, value: impl Fn(usize) -> f32) {
+fn over_examples(gradient: &mut Gradient, n: usize, value: impl Fn(usize) -> f32 + Sync) {
     let width = gradient.data.len();
     if width == n {
         return gradient.set(value);
@@ -26,15 +27,17 @@ impl Kernel for Add {
 
     fn forward(&self, inputs: &[Input], _: &Shapes, output: &mut [f32]) {
         let (a, b) = (inputs[0].numbers(), inputs[1].numbers());
-        for (y, a) in output.chunks_mut(b.len().max(1)).zip(a.chunks(b.len().max(1))) {
-            y.iter_mut().zip(a).zip(b).for_each(|((y, a), b)| *y = a + b);
-        }
+        combine(a, b, output, |a, b| a + b);
     }
 
     fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
         let n = call.cotangent.len();
         for gradient in gradients.iter_mut().flatten() {
-            over_examples(gradient, n, |i| call.cotangent[i]);
+            if gradient.data.len() == n {
+                gradient.set_by(call.cotangent, call.cotangent, |d, _| d);
+            } else {
+                over_examples(gradient, n, |i| call.cotangent[i]);
+            }
         }
     }
 }
@@ -52,7 +55,11 @@ impl Kernel for Mul {
         let (a, b) = (call.inputs[0].numbers(), call.inputs[1].numbers());
         let n = call.cotangent.len();
         if let Some(da) = &mut gradients[0] {
-            da.set(|i| call.cotangent[i] * b[i % b.len()]);
+            if n == b.len() {
+                da.set_by(call.cotangent, b, |d, b| d * b);
+            } else {
+                da.set(|i| call.cotangent[i] * b[i % b.len()]);
+            }
         }
         if let Some(db) = &mut gradients[1] {
             over_examples(db, n, |i| call.cotangent[i] * a[i]);
@@ -72,14 +79,25 @@ impl Kernel for Dropout {
     fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
         let mask = call.inputs[1].numbers();
         if let Some(dx) = &mut gradients[0] {
-            dx.set(|i| call.cotangent[i] * mask[i]);
+            dx.set_by(call.cotangent, mask, |d, m| d * m);
         }
     }
 }
 
 fn multiply(inputs: &[Input], output: &mut [f32]) {
-    let (a, b) = (inputs[0].numbers(), inputs[1].numbers());
-    for (y, a) in output.chunks_mut(b.len().max(1)).zip(a.chunks(b.len().max(1))) {
-        y.iter_mut().zip(a).zip(b).for_each(|((y, a), b)| *y = a * b);
+    combine(inputs[0].numbers(), inputs[1].numbers(), output, |a, b| a * b);
+}
+
+/// `y[i] = f(a[i], b[i])`, with `b` again for every example when it is shorter.
+fn combine(a: &[f32], b: &[f32], output: &mut [f32], f: impl Fn(f32, f32) -> f32 + Sync) {
+    if a.len() == b.len() {
+        return long(output, |start, piece| {
+            let each = piece.iter_mut().zip(a[start..].iter().zip(&b[start..]));
+            each.for_each(|(y, (a, b))| *y = f(*a, *b));
+        });
     }
+    pieces(output, b.len(), b.len(), |i, y| {
+        let each = y.iter_mut().zip(a[i * b.len()..].iter().zip(b));
+        each.for_each(|(y, (a, b))| *y = f(*a, *b));
+    });
 }

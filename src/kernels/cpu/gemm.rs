@@ -57,24 +57,33 @@ impl<'a> Target<'a> {
     }
 }
 
+/// Who computes a product: the thread that asks, or all of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Threads {
+    One,
+    All,
+}
+
 /// Below this many multiplications, starting threads costs more than they save.
 const PARALLEL: usize = 1 << 17;
 
 /// `out = a · b`, or `out += a · b`. The sums run in one order whatever the number of threads, so the bits do too.
 pub fn product(a: Matrix, b: Matrix, out: &mut [f32], add: bool) {
-    let (m, n, k) = (a.rows, b.columns, a.columns);
-    assert_eq!(out.len(), m * n, "bug: a product that does not fill its place");
-    let threads = if m * n * k < PARALLEL { Parallelism::None } else { Parallelism::Rayon(0) };
-    multiply(a, b, 1.0, Target { data: out, stride: n, add }, threads);
+    let n = b.columns;
+    assert_eq!(out.len(), a.rows * n, "bug: a product that does not fill its place");
+    product_by(Threads::All, a, b, 1.0, Target { data: out, stride: n, add });
 }
 
 /// `out = scale · a · b`, or `out += scale · a · b`, on the thread that asks.
 pub fn product_within(a: Matrix, b: Matrix, scale: f32, out: Target) {
-    multiply(a, b, scale, out, Parallelism::None);
+    product_by(Threads::One, a, b, scale, out);
 }
 
-fn multiply(a: Matrix, b: Matrix, scale: f32, out: Target, threads: Parallelism) {
+/// `out = scale · a · b`, or `out += scale · a · b`.
+pub fn product_by(threads: Threads, a: Matrix, b: Matrix, scale: f32, out: Target) {
     let (m, n, k) = (a.rows, b.columns, a.columns);
+    let alone = threads == Threads::One || m * n * k < PARALLEL;
+    let threads = if alone { Parallelism::None } else { Parallelism::Rayon(0) };
     assert!(b.rows == k && reaches(out.data, m, n, out.stride), "bug: matrices that do not fit");
     if k == 0 && !out.add {
         out.data.chunks_mut(out.stride.max(1)).take(m).for_each(|row| row[..n].fill(0.0));

@@ -7,6 +7,9 @@
 mod activation;
 mod add;
 mod attention;
+mod bank;
+mod conv;
+mod depthwise;
 mod gelu;
 pub mod gemm;
 mod group_norm;
@@ -15,10 +18,16 @@ mod linear;
 mod loss;
 pub mod math;
 mod norm;
+mod parallel;
+mod part;
+mod pool;
+mod resample;
 mod rows;
 mod sequence;
 mod shape;
 mod softmax;
+mod unfold;
+mod wide;
 
 use crate::ops::Op;
 
@@ -61,12 +70,30 @@ pub struct Gradient<'a> {
 
 impl Gradient<'_> {
     /// Writes or adds `value(i)` for every element.
-    pub fn set(&mut self, value: impl Fn(usize) -> f32) {
-        if self.add {
-            self.data.iter_mut().enumerate().for_each(|(i, g)| *g += value(i));
-        } else {
-            self.data.iter_mut().enumerate().for_each(|(i, g)| *g = value(i));
-        }
+    pub fn set(&mut self, value: impl Fn(usize) -> f32 + Sync) {
+        let add = self.add;
+        parallel::long(self.data, |start, piece| {
+            let numbered = piece.iter_mut().zip(start..);
+            if add {
+                numbered.for_each(|(g, i)| *g += value(i));
+            } else {
+                numbered.for_each(|(g, i)| *g = value(i));
+            }
+        });
+    }
+
+    /// Writes or adds `value(a[i], b[i])` for every element.
+    pub fn set_by(&mut self, a: &[f32], b: &[f32], value: impl Fn(f32, f32) -> f32 + Sync) {
+        let add = self.add;
+        parallel::long(self.data, |start, piece| {
+            let behind = a[start..].iter().zip(&b[start..]);
+            let each = piece.iter_mut().zip(behind);
+            if add {
+                each.for_each(|(g, (a, b))| *g += value(*a, *b));
+            } else {
+                each.for_each(|(g, (a, b))| *g = value(*a, *b));
+            }
+        });
     }
 }
 
@@ -99,6 +126,7 @@ macro_rules! kernels {
         pub fn find(op: &Op) -> Option<&dyn Kernel> {
             match op {
                 $(Op::$op(op) => Some(op),)*
+                #[allow(unreachable_patterns, reason = "a new op may come without a kernel")]
                 _ => None,
             }
         }
@@ -107,7 +135,20 @@ macro_rules! kernels {
 
 kernels! {
     Linear,
+    Conv2d,
+    ConvTranspose2d,
+    MaxPool2d,
+    GlobalAvgPool,
+    AvgPool2d,
+    AdaptiveAvgPool2d,
+    Upsample,
+    Concat,
+    Slice,
+    Permute,
     Relu,
+    Relu6,
+    LeakyRelu,
+    Hardswish,
     Silu,
     Gelu,
     Tanh,

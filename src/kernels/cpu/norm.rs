@@ -1,5 +1,7 @@
 //! Batch norm: moments of channels, and the norm over given moments. Formulas stand with the ops.
 
+use super::parallel::pieces;
+use super::wide::{centred, dot_centred, squares, sum};
 use super::{Backward, Gradient, Input, Kernel, Shapes};
 use crate::ops::batch_norm::BatchNorm;
 use crate::ops::channel_mean::ChannelMean;
@@ -19,6 +21,15 @@ fn rows(shape: &[usize], channel: usize) -> impl Iterator<Item = std::ops::Range
     })
 }
 
+/// Adds or writes the gradient of an image, plane by plane: `f(channel, the plane's numbers, g)` for each.
+fn each_plane(dx: &mut Gradient, shape: &[usize], f: impl Fn(usize, std::ops::Range<usize>, &mut [f32], bool) + Sync) {
+    let (_, channels, positions) = sizes(shape);
+    let add = dx.add;
+    pieces(dx.data, positions, positions, |plane, dx| {
+        f(plane % channels, plane * positions..(plane + 1) * positions, dx, add);
+    });
+}
+
 impl Kernel for ChannelMean {
     fn reads(&self, _: usize) -> bool {
         false
@@ -27,17 +38,21 @@ impl Kernel for ChannelMean {
     fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
         let (x, shape) = (inputs[0].numbers(), &shapes.inputs[0]);
         let (batch, _, positions) = sizes(shape);
-        for (c, mean) in output.iter_mut().enumerate() {
-            let sum: f64 = rows(shape, c).map(|r| f64::from(x[r].iter().sum::<f32>())).sum();
-            *mean = (sum / (batch * positions) as f64) as f32;
-        }
+        pieces(output, 1, batch * positions, |c, mean| {
+            let total: f64 = rows(shape, c).map(|r| f64::from(sum(&x[r]))).sum();
+            mean[0] = (total / (batch * positions) as f64) as f32;
+        });
     }
 
     fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
         let Some(dx) = &mut gradients[0] else { return };
-        let (batch, channels, positions) = sizes(&call.shapes.inputs[0]);
+        let shape = &call.shapes.inputs[0];
+        let (batch, _, positions) = sizes(shape);
         let n = (batch * positions) as f32;
-        dx.set(|i| call.cotangent[i / positions % channels] / n);
+        each_plane(dx, shape, |c, _, dx, add| {
+            let d = call.cotangent[c] / n;
+            dx.iter_mut().for_each(|g| *g = if add { *g + d } else { d });
+        });
     }
 }
 
@@ -49,27 +64,34 @@ impl Kernel for ChannelVar {
     fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
         let (x, mean, shape) = (inputs[0].numbers(), inputs[1].numbers(), &shapes.inputs[0]);
         let (batch, _, positions) = sizes(shape);
-        for (c, var) in output.iter_mut().enumerate() {
-            let square = |x: &f32| (x - mean[c]) * (x - mean[c]);
-            let sum: f64 = rows(shape, c).map(|r| f64::from(x[r].iter().map(square).sum::<f32>())).sum();
-            *var = (sum / (batch * positions) as f64) as f32;
-        }
+        pieces(output, 1, batch * positions, |c, var| {
+            let total: f64 = rows(shape, c).map(|r| f64::from(squares(&x[r], mean[c]))).sum();
+            var[0] = (total / (batch * positions) as f64) as f32;
+        });
     }
 
     fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
         let (x, mean, shape) = (call.inputs[0].numbers(), call.inputs[1].numbers(), &call.shapes.inputs[0]);
-        let (batch, channels, positions) = sizes(shape);
+        let (batch, _, positions) = sizes(shape);
         let n = (batch * positions) as f32;
         if let Some(dx) = &mut gradients[0] {
-            dx.set(|i| {
-                let c = i / positions % channels;
-                call.cotangent[c] * 2.0 * (x[i] - mean[c]) / n
+            each_plane(dx, shape, |c, range, dx, add| {
+                let (d, mean) = (call.cotangent[c] * 2.0 / n, mean[c]);
+                let each = dx.iter_mut().zip(&x[range]);
+                if add {
+                    each.for_each(|(g, x)| *g += d * (x - mean));
+                } else {
+                    each.for_each(|(g, x)| *g = d * (x - mean));
+                }
             });
         }
         if let Some(dm) = &mut gradients[1] {
-            dm.set(|c| {
-                let sum: f32 = rows(shape, c).map(|r| x[r].iter().map(|x| x - mean[c]).sum::<f32>()).sum();
-                call.cotangent[c] * -2.0 * sum / n
+            let add = dm.add;
+            pieces(dm.data, 1, batch * positions, |c, dm| {
+                // Each row's sum is centred by itself, so that nothing large cancels.
+                let total: f32 = rows(shape, c).map(|r| centred(&x[r], mean[c])).sum();
+                let d = call.cotangent[c] * -2.0 * total / n;
+                dm[0] = if add { dm[0] + d } else { d };
             });
         }
     }
@@ -83,49 +105,53 @@ impl Kernel for BatchNorm {
 
     fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
         let [x, mean, var, gamma, beta] = [0, 1, 2, 3, 4].map(|i| inputs[i].numbers());
-        let shape = &shapes.inputs[0];
-        for c in 0..sizes(shape).1 {
-            let scale = gamma[c] / (var[c] + self.epsilon as f32).sqrt();
-            for r in rows(shape, c) {
-                output[r.clone()].iter_mut().zip(&x[r]).for_each(|(y, x)| *y = (x - mean[c]) * scale + beta[c]);
-            }
-        }
+        let (_, channels, positions) = sizes(&shapes.inputs[0]);
+        pieces(output, positions, positions, |plane, y| {
+            let c = plane % channels;
+            let (scale, mean, beta) = (gamma[c] / (var[c] + self.epsilon as f32).sqrt(), mean[c], beta[c]);
+            let x = &x[plane * positions..][..positions];
+            y.iter_mut().zip(x).for_each(|(y, x)| *y = (x - mean) * scale + beta);
+        });
     }
 
     fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
         let [x, mean, var, gamma] = [0, 1, 2, 3].map(|i| call.inputs[i].numbers());
         let (shape, dy) = (&call.shapes.inputs[0], call.cotangent);
-        let (_, channels, positions) = sizes(shape);
+        let (batch, channels, positions) = sizes(shape);
         let inverse: Vec<f32> = var.iter().map(|v| 1.0 / (v + self.epsilon as f32).sqrt()).collect();
-        // Σ dy, and Σ dy · (x − mean), by channel.
-        let sums: Vec<(f32, f32)> = (0..channels)
-            .map(|c| {
-                rows(shape, c).fold((0.0, 0.0), |(a, b), r| {
-                    let centred = |(d, x): (&f32, &f32)| d * (x - mean[c]);
-                    (
-                        a + dy[r.clone()].iter().sum::<f32>(),
-                        b + dy[r.clone()].iter().zip(&x[r]).map(centred).sum::<f32>(),
-                    )
-                })
-            })
-            .collect();
         if let Some(dx) = &mut gradients[0] {
-            dx.set(|i| {
-                let c = i / positions % channels;
-                dy[i] * gamma[c] * inverse[c]
+            each_plane(dx, shape, |c, range, dx, add| {
+                let scale = gamma[c] * inverse[c];
+                let each = dx.iter_mut().zip(&dy[range]);
+                if add {
+                    each.for_each(|(g, d)| *g += d * scale);
+                } else {
+                    each.for_each(|(g, d)| *g = d * scale);
+                }
             });
         }
+        if gradients.iter().skip(1).all(Option::is_none) {
+            return;
+        }
+        // Σ dy, and Σ dy · (x − mean), by channel.
+        let mut sums = vec![0.0; 2 * channels];
+        pieces(&mut sums, 2, 2 * batch * positions, |c, sums| {
+            for r in rows(shape, c) {
+                sums[0] += sum(&dy[r.clone()]);
+                sums[1] += dot_centred(&dy[r.clone()], &x[r], mean[c]);
+            }
+        });
         if let Some(dm) = &mut gradients[1] {
-            dm.set(|c| -gamma[c] * inverse[c] * sums[c].0);
+            dm.set(|c| -gamma[c] * inverse[c] * sums[2 * c]);
         }
         if let Some(dv) = &mut gradients[2] {
-            dv.set(|c| -0.5 * gamma[c] * inverse[c].powi(3) * sums[c].1);
+            dv.set(|c| -0.5 * gamma[c] * inverse[c].powi(3) * sums[2 * c + 1]);
         }
         if let Some(dg) = &mut gradients[3] {
-            dg.set(|c| inverse[c] * sums[c].1);
+            dg.set(|c| inverse[c] * sums[2 * c + 1]);
         }
         if let Some(db) = &mut gradients[4] {
-            db.set(|c| sums[c].0);
+            db.set(|c| sums[2 * c]);
         }
     }
 }

@@ -17,7 +17,7 @@ macro_rules! copies {
 
             fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
                 if let Some(dx) = &mut gradients[0] {
-                    dx.set(|i| call.cotangent[i]);
+                    dx.set_by(call.cotangent, call.cotangent, |d, _| d);
                 }
             }
         })*

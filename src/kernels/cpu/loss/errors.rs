@@ -22,7 +22,7 @@ fn mean(inputs: &[Input], value: impl Fn(f32, f32) -> f32) -> f32 {
 }
 
 /// The gradient of that mean for the prediction; targets and presence are data.
-fn slopes(call: &Backward, gradients: &mut [Option<Gradient>], slope: impl Fn(f32, f32) -> f32) {
+fn slopes(call: &Backward, gradients: &mut [Option<Gradient>], slope: impl Fn(f32, f32) -> f32 + Sync) {
     let [x, y, present] = [0, 1, 2].map(|i| call.inputs[i].numbers());
     let Some(dx) = &mut gradients[0] else { return };
     let width = x.len() / present.len().max(1);

@@ -1,0 +1,42 @@
+//! Work shared among threads, and memory of a thread's own.
+//!
+//! What a thread computes never depends on how many there are: pieces are cut by sizes alone, and every number has one writer.
+
+use rayon::prelude::*;
+use std::cell::RefCell;
+
+/// Below this many operations, starting threads costs more than they save.
+const GRAIN: usize = 1 << 16;
+
+/// Calls `f(i, piece)` for each piece of `size` numbers of `data`, `work` operations long each.
+pub fn pieces(data: &mut [f32], size: usize, work: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
+    let (size, work) = (size.max(1), work.max(1));
+    let together = GRAIN.div_ceil(work);
+    if data.len().div_ceil(size) < 2 * together || rayon::current_num_threads() == 1 {
+        return data.chunks_mut(size).enumerate().for_each(|(i, piece)| f(i, piece));
+    }
+    data.par_chunks_mut(size).with_min_len(together).enumerate().for_each(|(i, piece)| f(i, piece));
+}
+
+/// Numbers in a piece of a long array.
+const PIECE: usize = 1 << 14;
+
+/// Calls `f(start, piece)` for pieces of a long array of which every number is computed by itself.
+pub fn long(data: &mut [f32], f: impl Fn(usize, &mut [f32]) + Sync) {
+    pieces(data, PIECE, PIECE, |i, piece| f(i * PIECE, piece));
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(vec![]) };
+}
+
+/// Calls `f` with `len` numbers of any value, from a buffer that the thread keeps. A call within a call gets another.
+pub fn scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
+    let mut buffer = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
+    if buffer.len() < len {
+        buffer.resize(len, 0.0);
+    }
+    let result = f(&mut buffer[..len]);
+    SCRATCH.with_borrow_mut(|kept| kept.push(buffer));
+    result
+}

@@ -1,0 +1,130 @@
+//! `concat`, `slice` and `permute`: numbers that move, unchanged.
+
+use super::{Backward, Gradient, Input, Kernel, Shapes};
+use crate::ops::concat::Concat;
+use crate::ops::permute::Permute;
+use crate::ops::slice::Slice;
+
+/// Numbers in front of and behind an axis.
+fn around(shape: &[usize], axis: usize) -> (usize, usize) {
+    (shape[..axis].iter().product(), shape[axis + 1..].iter().product())
+}
+
+/// Adds or copies.
+fn put(from: &[f32], to: &mut [f32], add: bool) {
+    if add {
+        to.iter_mut().zip(from).for_each(|(t, f)| *t += f);
+    } else {
+        to.copy_from_slice(from);
+    }
+}
+
+impl Kernel for Concat {
+    fn reads(&self, _: usize) -> bool {
+        false
+    }
+
+    fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
+        let (blocks, behind) = around(&shapes.output, self.axis);
+        let (width, mut start) = (shapes.output[self.axis] * behind, 0);
+        for (input, shape) in inputs.iter().zip(&shapes.inputs) {
+            let own = shape[self.axis] * behind;
+            let x = input.numbers();
+            for block in 0..blocks {
+                output[block * width + start..][..own].copy_from_slice(&x[block * own..][..own]);
+            }
+            start += own;
+        }
+    }
+
+    fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
+        let (blocks, behind) = around(&call.shapes.output, self.axis);
+        let (width, mut start) = (call.shapes.output[self.axis] * behind, 0);
+        for (gradient, shape) in gradients.iter_mut().zip(&call.shapes.inputs) {
+            let own = shape[self.axis] * behind;
+            if let Some(dx) = gradient {
+                for block in 0..blocks {
+                    put(&call.cotangent[block * width + start..][..own], &mut dx.data[block * own..][..own], dx.add);
+                }
+            }
+            start += own;
+        }
+    }
+}
+
+impl Kernel for Slice {
+    fn reads(&self, _: usize) -> bool {
+        false
+    }
+
+    fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
+        let (x, (blocks, behind)) = (inputs[0].numbers(), around(&shapes.output, self.axis));
+        let (width, own) = (shapes.inputs[0][self.axis] * behind, (self.end - self.start) * behind);
+        for block in 0..blocks {
+            output[block * own..][..own].copy_from_slice(&x[block * width + self.start * behind..][..own]);
+        }
+    }
+
+    fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
+        let Some(dx) = &mut gradients[0] else { return };
+        let (blocks, behind) = around(&call.shapes.output, self.axis);
+        let (width, own) = (call.shapes.inputs[0][self.axis] * behind, (self.end - self.start) * behind);
+        if !dx.add {
+            dx.data.fill(0.0);
+        }
+        for block in 0..blocks {
+            let place = &mut dx.data[block * width + self.start * behind..][..own];
+            put(&call.cotangent[block * own..][..own], place, true);
+        }
+    }
+}
+
+impl Permute {
+    /// Calls `f` with each row of the result along its last axis: where it starts, where its first number is in `x`, and how
+    /// far apart they are there.
+    fn each_row(&self, shapes: &Shapes, mut f: impl FnMut(usize, usize, usize)) {
+        let x = &shapes.inputs[0];
+        let stride = |axis: usize| x[axis + 1..].iter().product::<usize>();
+        let (sizes, strides) = (&shapes.output, self.order.iter().map(|&axis| stride(axis + 1)));
+        let strides: Vec<usize> = std::iter::once(stride(0)).chain(strides).collect();
+        let last = sizes.len() - 1;
+        let (mut place, mut from) = (vec![0; last], 0);
+        for start in (0..sizes.iter().product()).step_by(sizes[last].max(1)) {
+            f(start, from, strides[last]);
+            for axis in (0..last).rev() {
+                place[axis] += 1;
+                from += strides[axis];
+                if place[axis] < sizes[axis] {
+                    break;
+                }
+                from -= sizes[axis] * strides[axis];
+                place[axis] = 0;
+            }
+        }
+    }
+}
+
+impl Kernel for Permute {
+    fn reads(&self, _: usize) -> bool {
+        false
+    }
+
+    fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
+        let (x, width) = (inputs[0].numbers(), shapes.output[shapes.output.len() - 1]);
+        self.each_row(shapes, |start, from, stride| {
+            let row = &mut output[start..start + width];
+            row.iter_mut().zip(x[from..].iter().step_by(stride)).for_each(|(y, x)| *y = *x);
+        });
+    }
+
+    fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
+        let Some(dx) = &mut gradients[0] else { return };
+        let width = call.shapes.output[call.shapes.output.len() - 1];
+        let add = dx.add;
+        self.each_row(call.shapes, |start, from, stride| {
+            let row = &call.cotangent[start..start + width];
+            let places = dx.data[from..].iter_mut().step_by(stride);
+            places.zip(row).for_each(|(g, d)| *g = if add { *g + d } else { *d });
+        });
+    }
+}
