@@ -1,7 +1,7 @@
 //! The planned engine: a static program over one arena, with kernels.
 //!
 //! For each batch size that comes, the graph becomes a [`Program`]: instructions forward and backward, and a place in the arena
-//! for everything that is computed. Running it allocates nothing. An op without a kernel runs by its dfdx definition, and its
+//! for everything that is computed, so a step takes no new memory for its values. An op without a kernel runs by its dfdx definition, and its
 //! gradient by that definition's pull-back, over copies.
 
 use super::feed::{Feed, feed};

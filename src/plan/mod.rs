@@ -8,13 +8,12 @@ mod summary;
 pub use schedule::{Step, schedule};
 pub use summary::{Memory, Part, bytes, count, flop};
 
-use crate::base::{Diagnostic, Result};
+use crate::base::Result;
 use crate::graph::{Graph, Mode};
 use crate::lower::lower;
 use crate::model::Model;
 use crate::passes;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 
 /// The plan of one model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -106,16 +105,5 @@ impl Plan {
 
     pub fn to_yaml(&self) -> String {
         serde_yaml::to_string(self).expect("a plan holds nothing that YAML cannot say")
-    }
-
-    /// The plan in a file, or `None` when there is none, or one that an other version wrote.
-    pub fn read(path: &Path) -> Result<Option<Plan>> {
-        match std::fs::read_to_string(path) {
-            Ok(text) => Ok(serde_yaml::from_str(&text).ok()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => {
-                Err(Diagnostic::error(format!("cannot read it: {error}")).place(path.display().to_string()).into())
-            }
-        }
     }
 }
