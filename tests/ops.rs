@@ -7,6 +7,7 @@ mod faults;
 mod kernels;
 mod signatures;
 mod tapes;
+mod threads;
 
 use dfdx::prelude::NoneTape;
 use mtlc::base::{DType, Type};
