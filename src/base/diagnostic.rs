@@ -120,14 +120,22 @@ impl Diagnostic {
         if let Some(place) = &self.place {
             group = group.element(Origin::path(place.as_str()));
         }
-        for note in &self.notes {
-            group = group.element(Level::NOTE.message(note.as_str()));
-        }
-        for help in &self.help {
-            group = group.element(Level::HELP.message(help.as_str()));
-        }
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        renderer.decor_style(DecorStyle::Ascii).render(&[group])
+        let renderer = renderer.decor_style(DecorStyle::Ascii);
+        let remarks = || {
+            let notes = self.notes.iter().map(|note| ("note", note));
+            notes.chain(self.help.iter().map(|help| ("help", help)))
+        };
+        if self.place.is_none() && (source.is_none() || self.labels.is_empty()) {
+            // Without an excerpt there is no margin that remarks could hang on.
+            let title = renderer.render(&[group]);
+            return remarks().fold(title, |text, (word, remark)| format!("{text}\n  {word}: {remark}"));
+        }
+        for (word, remark) in remarks() {
+            let level = if word == "note" { Level::NOTE } else { Level::HELP };
+            group = group.element(level.message(remark.as_str()));
+        }
+        renderer.render(&[group])
     }
 
     /// The diagnostic as an object for tools. Offsets are bytes; lines and columns count from 1.
