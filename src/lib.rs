@@ -4,6 +4,8 @@
 
 pub mod base;
 
+pub mod files;
+
 pub mod syntax;
 
 pub mod ops;

@@ -4,13 +4,13 @@
 //! an answer is one pass over all heads, or over those that `--heads` names. The rows are drawn before the clock starts.
 
 use super::console::{Console, table};
-use super::project::{Specs, in_spec};
+use super::project::{Specs, heads, in_spec};
 use crate::base::{Diagnostic, Result as Checked};
 use crate::data::{Array as Rows, Batch};
 use crate::engine::weights::{Array, TensorFile, write_tensors};
 use crate::engine::{Engine, Session, Weights};
 use crate::graph::{Graph, ValueId};
-use crate::model::{Failure, Model, Spec};
+use crate::model::{Failure, Spec};
 use crate::passes;
 use crate::plan::{Flops, Graphs, Plan};
 use crate::train::{State, Step, random_batch};
@@ -82,7 +82,7 @@ impl Args {
                 return Err(diagnostic.help("`--heads` goes with `--mode serve`").into());
             }
             Mode::Train => (graphs.train.clone(), &model.train),
-            Mode::Serve => (passes::heads(&graphs.eval, &self.heads(model)?), &model.serve),
+            Mode::Serve => (passes::heads(&graphs.eval, &heads(model, &self.heads)?), &model.serve),
         };
         let size = self.batch.map_or(settings.size("batch"), |n| n as usize);
         let mut weights = Weights::initial(&graphs.train, seed);
@@ -144,17 +144,6 @@ impl Args {
             console.result(work.measure(rows, steps)?.json().to_string());
         }
         Ok(())
-    }
-
-    fn heads<'a>(&'a self, model: &'a Model) -> Checked<Vec<&'a str>> {
-        let all: Vec<&str> = model.heads().map(|h| h.name.as_str()).collect();
-        for head in &self.heads {
-            if !all.contains(&head.as_str()) {
-                let diagnostic = Diagnostic::error(format!("there is no head `{head}`"));
-                return Err(diagnostic.suggest(head, all.iter().copied()).into());
-            }
-        }
-        Ok(if self.heads.is_empty() { all } else { self.heads.iter().map(String::as_str).collect() })
     }
 
     /// Floating-point operations for one row.

@@ -3,7 +3,7 @@
 use super::console::{Console, table};
 use super::project::{Found, Specs, in_spec};
 use crate::base::Diagnostic;
-use crate::engine::weights::write_atomically;
+use crate::files::write_atomically;
 use crate::model::{Failure, Spec};
 use crate::plan::{Graphs, Plan, bytes, flop};
 use serde_json::json;

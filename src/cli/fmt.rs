@@ -3,7 +3,7 @@
 use super::console::Console;
 use super::project::Specs;
 use crate::base::Diagnostic;
-use crate::engine::weights::write_atomically;
+use crate::files::write_atomically;
 use crate::model::{Failure, read_spec};
 use crate::syntax::{format::format, parse};
 use serde_json::json;

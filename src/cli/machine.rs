@@ -4,7 +4,7 @@ use crate::base::{Diagnostic, Result};
 use crate::model::Model;
 use crate::plan::{Memory, bytes};
 
-/// Refuses what needs more memory than there is, by the plan's estimate. Where the machine does not say, nothing is refused.
+/// Refuses what needs more memory than there is, by the plan. Where the machine does not say, nothing is refused.
 pub fn check_room(memory: &Memory, model: &Model) -> Result<()> {
     match total_bytes() {
         Some(total) if memory.train_bytes > total => {

@@ -2,7 +2,7 @@
 
 use super::console::Console;
 use crate::base::Diagnostic;
-use crate::engine::weights::write_atomically;
+use crate::files::write_atomically;
 use crate::model::Failure;
 use clap::ValueEnum;
 use serde_json::json;

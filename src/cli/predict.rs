@@ -1,11 +1,12 @@
 //! `mtlc predict`: what heads answer for the rows of a file.
 
 use super::console::Console;
-use super::project::{Specs, in_spec};
+use super::project::{Specs, heads, in_spec};
 use crate::base::{Diagnostic, Result as Checked};
 use crate::data::Split;
-use crate::engine::weights::{TensorFile, write_atomically};
+use crate::engine::weights::TensorFile;
 use crate::engine::{Engine, Weights};
+use crate::files::write_atomically;
 use crate::model::{Failure, Spec};
 use crate::passes;
 use crate::plan::Graphs;
@@ -85,16 +86,8 @@ impl Args {
 
     fn answers(&self, spec: &Spec, engine: &dyn Engine, run: &Run) -> Checked<(Vec<String>, Vec<Row>)> {
         let model = &spec.model;
-        let all: Vec<&str> = model.heads().map(|h| h.name.as_str()).collect();
-        for head in &self.heads {
-            if !all.contains(&head.as_str()) {
-                let diagnostic = Diagnostic::error(format!("there is no head `{head}`"));
-                return Err(diagnostic.suggest(head, all.iter().copied()).into());
-            }
-        }
+        let asked = heads(model, &self.heads)?;
         let graphs = Graphs::of(model)?;
-        let asked: Vec<&str> =
-            if self.heads.is_empty() { all } else { self.heads.iter().map(String::as_str).collect() };
         let graph = passes::heads(&graphs.eval, &asked);
         let mut weights = Weights::initial(&graphs.eval, 0);
         weights.load(&TensorFile::read(&run.path("weights.safetensors"))?, "")?;

@@ -1,8 +1,8 @@
 //! Which specs a command is about: those it names, or those of the project here.
 
-use crate::base::Diagnostic;
+use crate::base::{Diagnostic, Diagnostics};
 use crate::engine::{self, Engine};
-use crate::model::{Failure, Project, Spec};
+use crate::model::{Failure, Model, Project, Spec};
 use std::path::{Path, PathBuf};
 
 /// The specs that a command takes.
@@ -73,6 +73,16 @@ impl Found {
             Diagnostic::error(format!("there is no engine `{name}`")).suggest(name, known).into()
         })
     }
+}
+
+/// The heads that a command is about: those it names, or all.
+pub fn heads<'a>(model: &'a Model, asked: &'a [String]) -> Result<Vec<&'a str>, Diagnostics> {
+    let all: Vec<&str> = model.heads().map(|h| h.name.as_str()).collect();
+    if let Some(head) = asked.iter().find(|head| !all.contains(&head.as_str())) {
+        let diagnostic = Diagnostic::error(format!("there is no head `{head}`"));
+        return Err(diagnostic.suggest(head, all).into());
+    }
+    Ok(if asked.is_empty() { all } else { asked.iter().map(String::as_str).collect() })
 }
 
 /// What is wrong while a spec runs, with the spec's text for its labels.

@@ -2,7 +2,7 @@
 
 use super::evaluate::Evaluation;
 use crate::base::{Diagnostic, Result};
-use crate::engine::weights::write_atomically;
+use crate::files::write_atomically;
 use crate::model::Model;
 use crate::plan::{Plan, bytes, count, flop};
 use crate::report::{Chart, Report, Series, Table};

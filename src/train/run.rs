@@ -13,7 +13,7 @@
 
 use super::sources::Preparation;
 use crate::base::{Diagnostic, Result};
-use crate::engine::weights::{UNFINISHED, write_atomically};
+use crate::files::{UNFINISHED, write_atomically};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};

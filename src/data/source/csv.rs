@@ -2,7 +2,7 @@
 //!
 //! Cells are cut of blanks around them. An empty cell is missing. What a cell means is decided by the field that uses it.
 
-use super::{File, LIMIT, SEED, SPLIT, SourceKind};
+use super::{File, LIMIT, PATH, SEED, SPLIT, SourceKind};
 use crate::base::signature::{Args, Kind, Param, PartKind, Signature};
 use crate::base::{Diagnostics, Result};
 use crate::data::form::Fault;
@@ -18,7 +18,7 @@ pub static PART: SourceKind = SourceKind {
         kind: PartKind::Source,
         summary: "a text table with a header line, also as .gz; an empty cell is a missing value",
         params: &[
-            Param::required("path", Kind::Text, "the file; a relative path starts at the folder of the spec"),
+            PATH,
             SPLIT,
             SEED,
             LIMIT,

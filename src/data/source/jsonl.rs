@@ -3,8 +3,8 @@
 //! A value is a number, a string, `true` or `false` (1 and 0), `null` (missing, as an absent key is), or an array of these,
 //! of the same shape in every row.
 
-use super::{File, LIMIT, SEED, SPLIT, SourceKind};
-use crate::base::signature::{Args, Kind, Param, PartKind, Signature};
+use super::{File, LIMIT, PATH, SEED, SPLIT, SourceKind};
+use crate::base::signature::{Args, PartKind, Signature};
 use crate::base::{Diagnostics, Result};
 use crate::data::form::{Cell, Fault, shorten};
 use crate::data::problem::Problems;
@@ -18,12 +18,7 @@ pub static PART: SourceKind = SourceKind {
         name: "jsonl",
         kind: PartKind::Source,
         summary: "one JSON object a line, also as .gz; `null` or an absent key is a missing value",
-        params: &[
-            Param::required("path", Kind::Text, "the file; a relative path starts at the folder of the spec"),
-            SPLIT,
-            SEED,
-            LIMIT,
-        ],
+        params: &[PATH, SPLIT, SEED, LIMIT],
     },
     paths: &["path"],
     read,

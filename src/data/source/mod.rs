@@ -15,6 +15,9 @@ pub const SPLIT: Param = Param::with(
     "[0.8, 0.1, 0.1]",
     "shares of train, validation and test, or the column (for a `folder`, `\"folders\"`) that says train, validation or test",
 );
+/// The one file that a source reads.
+pub const PATH: Param =
+    Param::required("path", Kind::Text, "the file; a relative path starts at the folder of the spec");
 pub const SEED: Param = Param::with("seed", Kind::Whole, "0", "the seed of the shuffle that splits by shares");
 pub const LIMIT: Param =
     Param::optional("limit", Kind::Count, "keep at most so many training rows, to learn from few labels");

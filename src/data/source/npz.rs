@@ -3,9 +3,9 @@
 //! Integers, floats of 2, 4 or 8 bytes and booleans, of either byte order and either axis order, are kept in their own type.
 //! Sizes that a header declares are checked against the bytes that are there before anything is allocated for them.
 
-use super::{File, LIMIT, SEED, SPLIT, SourceKind};
+use super::{File, LIMIT, PATH, SEED, SPLIT, SourceKind};
 use crate::base::Result;
-use crate::base::signature::{Args, Kind, Param, PartKind, Signature};
+use crate::base::signature::{Args, PartKind, Signature};
 use crate::data::number::{Element, Numbers};
 use crate::data::table::{Column, Store, Table};
 use indexmap::IndexMap;
@@ -19,12 +19,7 @@ pub static PART: SourceKind = SourceKind {
         name: "npz",
         kind: PartKind::Source,
         summary: "named arrays of NumPy; the first axis counts the rows; NaN (or -1 for a class) is a missing label",
-        params: &[
-            Param::required("path", Kind::Text, "the file; a relative path starts at the folder of the spec"),
-            SPLIT,
-            SEED,
-            LIMIT,
-        ],
+        params: &[PATH, SPLIT, SEED, LIMIT],
     },
     paths: &["path"],
     read,
