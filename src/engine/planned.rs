@@ -65,6 +65,8 @@ impl Running<'_> {
             Definition::Op { inputs, .. } => Some(Shapes {
                 inputs: inputs.iter().map(|&i| self.graph.value(i).ty.at(batch)).collect(),
                 output: value.ty.at(batch),
+                channels_last: value.channels_last || inputs.iter().any(|&i| self.graph.value(i).channels_last),
+                trains,
             }),
         });
         let shapes = shapes.collect();

@@ -36,7 +36,14 @@ impl Builder {
     }
 
     fn push(&mut self, definition: Definition, ty: Type, taped: bool, path: &str) -> ValueId {
-        self.graph.values.push(Value { definition, ty, taped, path: path.into() });
+        self.graph.values.push(Value {
+            definition,
+            ty,
+            taped,
+            channels_last: false,
+            constant: false,
+            path: path.into(),
+        });
         ValueId(self.graph.values.len() - 1)
     }
 

@@ -19,7 +19,7 @@ pub use builder::Builder;
 pub use print::{attributes, print};
 pub use verify::verify;
 
-use crate::base::Type;
+use crate::base::{DType, Type};
 use crate::ops::Op;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,12 @@ pub struct Value {
     pub ty: Type,
     /// Whether a gradient must pass here: a trained parameter lies below.
     pub taped: bool,
+    /// Whether it is a feature map that is stored with its channels last, `[batch, height, width, channels]`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub channels_last: bool,
+    /// Whether it follows from parameters that do not move while the graph runs, and is computed once for them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub constant: bool,
     /// The path of the layer, head or loss that asked for the value.
     pub path: String,
 }
@@ -168,6 +174,18 @@ impl Graph {
         (0..self.values.len()).map(ValueId)
     }
 
+    /// Whether the value does not move while the graph runs: a parameter that nothing trains, or what follows from such.
+    pub fn is_fixed(&self, id: ValueId) -> bool {
+        let value = self.value(id);
+        match &value.definition {
+            Definition::Leaf(Leaf::Parameter(path)) => {
+                self.mode == Mode::Eval || self.parameters[path].role.is_frozen()
+            }
+            Definition::Leaf(_) => false,
+            Definition::Op { .. } => value.constant,
+        }
+    }
+
     /// The output of that name and purpose.
     pub fn output(&self, name: &str, purpose: Purpose) -> Option<&Output> {
         self.outputs.iter().find(|o| o.name == name && o.purpose == purpose)
@@ -212,6 +230,11 @@ impl Graph {
 }
 
 impl Value {
+    /// Whether it is a feature map: numbers of `[batch, channels, height, width]`.
+    pub fn is_map(&self) -> bool {
+        self.ty.dtype == DType::F32 && self.ty.is_batched() && self.ty.rank() == 4
+    }
+
     /// The values this one is computed from.
     pub fn inputs(&self) -> &[ValueId] {
         match &self.definition {

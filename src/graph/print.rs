@@ -3,7 +3,8 @@
 use super::{Definition, Graph, Leaf, Mode, Purpose, Role};
 use std::fmt::Write;
 
-/// One line a value: number, definition, type, `taped` where a gradient passes, and the layer it belongs to.
+/// One line a value: number, definition, type, `nhwc` for a map with its channels last, `constant` for what is computed once,
+/// `taped` where a gradient passes, and the layer it belongs to.
 pub fn print(graph: &Graph) -> String {
     let mode = match graph.mode {
         Mode::Train => "train",
@@ -22,12 +23,13 @@ pub fn print(graph: &Graph) -> String {
                     format!("{}{} {}", op.name(), attributes(op), inputs.join(" "))
                 }
             };
-            let tape = if value.taped { "taped" } else { "" };
+            let marks = [(value.channels_last, "nhwc"), (value.constant, "constant"), (value.taped, "taped")];
+            let marks: Vec<&str> = marks.iter().filter(|(holds, _)| *holds).map(|(_, word)| *word).collect();
             let path = match &value.definition {
                 Definition::Leaf(_) => String::new(),
                 Definition::Op { .. } => format!("# {}", value.path),
             };
-            [format!("%{i}"), definition, format!("{} {tape}", value.ty).trim_end().to_string(), path]
+            [format!("%{i}"), definition, format!("{} {}", value.ty, marks.join(" ")).trim_end().to_string(), path]
         })
         .collect();
     let width = |column: usize| rows.iter().map(|r| r[column].chars().count()).max().unwrap_or(0);

@@ -2,6 +2,7 @@
 
 use super::{Definition, Graph, Leaf, Mode, Purpose, Role};
 use crate::base::{DType, Dim, Type};
+use crate::ops::{Maps, Op};
 
 /// Axes a value may have, the batch included: what the rank-typed definitions cover.
 pub const MAX_RANK: usize = 4;
@@ -30,6 +31,9 @@ pub fn verify(graph: &Graph) -> Result<(), String> {
                     Leaf::Mask { keep, .. } if !(*keep > 0.0 && *keep <= 1.0) => return at(format!("keeps {keep}")),
                     _ => (value.ty.clone(), false),
                 };
+                if value.channels_last || value.constant {
+                    return at("is a leaf with a mark of an op".into());
+                }
                 if value.ty != ty || value.taped != taped {
                     return at(format!("is {} (taped: {}), not {ty} (taped: {taped})", value.ty, value.taped));
                 }
@@ -40,6 +44,18 @@ pub fn verify(graph: &Graph) -> Result<(), String> {
                     Err(mismatch) => return at(format!("does not take its inputs: {}", mismatch.message)),
                     Ok(ty) if ty != value.ty => return at(format!("is {}, not {ty}", value.ty)),
                     Ok(_) => {}
+                }
+                let maps = || inputs.iter().map(|&id| graph.value(id)).chain([value]).filter(|v| v.is_map());
+                let fits = match op {
+                    Op::Relayout(op) => value.channels_last == op.channels_last,
+                    op if op.maps(&types) == Maps::RowMajor => maps().all(|v| !v.channels_last),
+                    _ => maps().all(|v| v.channels_last) || maps().all(|v| !v.channels_last),
+                };
+                if !fits || value.channels_last && !value.is_map() {
+                    return at("mixes the orders of feature maps".into());
+                }
+                if value.constant && !inputs.iter().all(|&id| graph.is_fixed(id)) {
+                    return at("is called constant, and is not".into());
                 }
                 if value.taped != inputs.iter().any(|&id| graph.value(id).taped) {
                     return at("is taped though nothing below is trained, or the other way round".into());

@@ -3,7 +3,7 @@
 //! Both are of one type, or `b` is a fixed value of `a`'s inner shape that every example shares, such as the positions
 //! of a sequence; its gradient is then summed over the batch.
 
-use super::operation::{Mismatch, Operation, numbers, require};
+use super::operation::{Maps, Mismatch, Operation, elementwise_maps, numbers, require};
 use super::value::{T2, Tape, Value, take};
 use crate::base::Type;
 use dfdx::prelude::{Axis, BroadcastTo, HasShape};
@@ -18,6 +18,10 @@ impl Operation for Add {
 
     fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
         pair(Self::NAME, inputs)
+    }
+
+    fn maps(&self, inputs: &[Type]) -> Maps {
+        elementwise_maps(inputs)
     }
 
     fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {

@@ -5,6 +5,7 @@
 //! sum is one matrix product per group over the unfolded image, and its gradient dfdx's. With a group per channel (a
 //! depthwise convolution) those products would have one row, so that sum and its two gradients are written out.
 
+use super::epilogue::Epilogue;
 use super::operation::{Mismatch, Operation, count, image, parameter, require, sizes};
 use super::sound::{NOWHERE, index_select};
 use super::value::{T2, T3, T4, Tape, Value};
@@ -13,7 +14,7 @@ use crate::base::Type;
 use dfdx::prelude::{Axes3, Axis, BroadcastTo, HasShape, PutTape, ReshapeTo, SplitTape, TensorFromVec, TryMatMul};
 use serde::{Deserialize, Serialize};
 
-/// Inputs: `x`, `w`, and `b` when `bias` is true.
+/// Inputs: `x`, `w`, `b` when `bias` is true, and the residual of the epilogue.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Conv2d {
     pub stride: [usize; 2],
@@ -22,6 +23,8 @@ pub struct Conv2d {
     pub dilation: [usize; 2],
     pub groups: usize,
     pub bias: bool,
+    #[serde(default, skip_serializing_if = "Epilogue::is_empty")]
+    pub epilogue: Epilogue,
 }
 
 impl Conv2d {
@@ -34,6 +37,22 @@ impl Operation for Conv2d {
     const NAME: &'static str = "conv2d";
 
     fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
+        self.epilogue.signature(Self::NAME, inputs, |inputs| self.filtered_signature(inputs))
+    }
+
+    fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {
+        self.epilogue.define(inputs, |inputs| self.filtered(inputs))
+    }
+
+    fn flops(&self, inputs: &[Type], output: &Type) -> u64 {
+        let taps: usize = inputs[1].inner().iter().skip(1).product();
+        output.elements(1) as u64 * (2 * taps as u64 + u64::from(self.bias))
+    }
+}
+
+impl Conv2d {
+    /// The type of the result without its epilogue.
+    fn filtered_signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
         let (x, w) = image_and_filters(Self::NAME, inputs, self.bias)?;
         let ([c, h, width], [out, per_group, kh, kw], g) = (x, w, self.groups);
         sizes(Self::NAME, "groups", &[g], 1)?;
@@ -51,7 +70,7 @@ impl Operation for Conv2d {
         Ok(inputs[0].with_inner(&[out, oh, ow]))
     }
 
-    fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {
+    fn filtered<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {
         let mut inputs = inputs.into_iter();
         let mut next = || inputs.next().expect("the signature counted the inputs");
         let (x, w) = (next().r4(), next().r4());
@@ -72,11 +91,6 @@ impl Operation for Conv2d {
             Some(b) => (y + b.broadcast_like::<_, Axes3<0, 2, 3>>(&(batch, out, oh, ow))).into(),
             None => y.into(),
         }
-    }
-
-    fn flops(&self, inputs: &[Type], output: &Type) -> u64 {
-        let taps: usize = inputs[1].inner().iter().skip(1).product();
-        output.elements(1) as u64 * (2 * taps as u64 + u64::from(self.bias))
     }
 }
 

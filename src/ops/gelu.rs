@@ -3,7 +3,7 @@
 //! `y = x · (1 + erf(x / √2)) / 2`; with `approximate`, `y = x · (1 + tanh(√(2/π) · (x + 0.044715 x³))) / 2`. Hendrycks
 //! and Gimpel 2016; both agree with `torch.nn.functional.gelu`.
 
-use super::operation::{Mismatch, Operation, numbers};
+use super::operation::{Maps, Mismatch, Operation, elementwise_maps, numbers};
 use super::sound::unary;
 use super::value::{Tape, Value, take};
 use crate::base::Type;
@@ -22,6 +22,10 @@ impl Operation for Gelu {
     fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
         let [x] = numbers(Self::NAME, inputs)?;
         Ok(x)
+    }
+
+    fn maps(&self, inputs: &[Type]) -> Maps {
+        elementwise_maps(inputs)
     }
 
     fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {

@@ -1,7 +1,7 @@
 //! `hardswish`: `x · min(max(x + 3, 0), 6) / 6`, with PyTorch's gradient at the joints: 0 at −3, 1 at 3. Howard et al.
 //! 2019.
 
-use super::operation::{Mismatch, Operation, numbers};
+use super::operation::{Maps, Mismatch, Operation, elementwise_maps, numbers};
 use super::sound::unary;
 use super::value::{Tape, Value, take};
 use crate::base::Type;
@@ -18,6 +18,10 @@ impl Operation for Hardswish {
     fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
         let [x] = numbers(Self::NAME, inputs)?;
         Ok(x)
+    }
+
+    fn maps(&self, inputs: &[Type]) -> Maps {
+        elementwise_maps(inputs)
     }
 
     fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {

@@ -1,6 +1,6 @@
 //! `leaky_relu`: `x` above 0 and `slope · x` elsewhere, with the gradient `slope` at 0.
 
-use super::operation::{Mismatch, Operation, attribute, numbers};
+use super::operation::{Maps, Mismatch, Operation, attribute, elementwise_maps, numbers};
 use super::sound::unary;
 use super::value::{Tape, Value, take};
 use crate::base::Type;
@@ -20,6 +20,10 @@ impl Operation for LeakyRelu {
         let [x] = numbers(Self::NAME, inputs)?;
         attribute(Self::NAME, "slope", self.slope, "finite", true)?;
         Ok(x)
+    }
+
+    fn maps(&self, inputs: &[Type]) -> Maps {
+        elementwise_maps(inputs)
     }
 
     fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {

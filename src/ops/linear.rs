@@ -4,22 +4,41 @@
 //! as PyTorch stores it, and `b` of `[out]`. The gradient is the matrix calculus of the same formula, by dfdx's
 //! `matmul`.
 
+use super::epilogue::Epilogue;
 use super::operation::{Mismatch, Operation, count, number, parameter, require};
 use super::value::{Tape, Value, take};
 use crate::base::Type;
 use dfdx::prelude::{Axes2, Axis, BroadcastTo, HasShape, PermuteTo, TryMatMul};
 use serde::{Deserialize, Serialize};
 
-/// Inputs: `x`, `w`, and `b` when `bias` is true.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Inputs: `x`, `w`, `b` when `bias` is true, and the residual of the epilogue.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Linear {
     pub bias: bool,
+    #[serde(default, skip_serializing_if = "Epilogue::is_empty")]
+    pub epilogue: Epilogue,
 }
 
 impl Operation for Linear {
     const NAME: &'static str = "linear";
 
     fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
+        self.epilogue.signature(Self::NAME, inputs, |inputs| self.product_signature(inputs))
+    }
+
+    fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {
+        self.epilogue.define(inputs, |inputs| self.product(inputs))
+    }
+
+    fn flops(&self, inputs: &[Type], output: &Type) -> u64 {
+        let width = *inputs[0].inner().last().unwrap_or(&1) as u64;
+        output.elements(1) as u64 * (2 * width + u64::from(self.bias))
+    }
+}
+
+impl Linear {
+    /// The type of the result without its epilogue.
+    fn product_signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
         let wanted = 2 + usize::from(self.bias);
         require(inputs.len() == wanted, || {
             format!("`linear` takes {}, and got {}", count(wanted, "input"), inputs.len())
@@ -46,7 +65,7 @@ impl Operation for Linear {
         Ok(x.with_inner(&inner))
     }
 
-    fn define<T: Tape>(&self, mut inputs: Vec<Value<T>>) -> Value<T> {
+    fn product<T: Tape>(&self, mut inputs: Vec<Value<T>>) -> Value<T> {
         let bias = self.bias.then(|| inputs.pop()).flatten().map(Value::r1);
         let [x, w] = take(inputs);
         let w = w.r2().permute::<_, Axes2<1, 0>>();
@@ -68,10 +87,5 @@ impl Operation for Linear {
                 }
             }
         }
-    }
-
-    fn flops(&self, inputs: &[Type], output: &Type) -> u64 {
-        let width = *inputs[0].inner().last().unwrap_or(&1) as u64;
-        output.elements(1) as u64 * (2 * width + u64::from(self.bias))
     }
 }

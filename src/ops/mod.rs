@@ -7,9 +7,11 @@
 //!
 //! An op is one file and one line in the list at the end of this file. Beside the ops stand [`value`], what definitions
 //! compute with; [`operation`], what an op says about itself; [`sound`], the few tape ops that dfdx lacks or gets
-//! wrong; [`window`] and [`presence`], what convolutions and pools, and what losses, have in common; and [`pullback`],
+//! wrong; [`epilogue`], what an op may do to its result before it leaves; [`window`] and [`presence`], what convolutions and
+//! pools, and what losses, have in common; and [`pullback`],
 //! an op with its gradient for one cotangent.
 
+pub mod epilogue;
 pub mod operation;
 pub mod presence;
 pub mod pullback;
@@ -17,7 +19,7 @@ pub mod sound;
 pub mod value;
 pub mod window;
 
-pub use operation::{Mismatch, Operation};
+pub use operation::{Maps, Mismatch, Operation};
 pub use value::{Ids, Tape, Value};
 
 use crate::base::Type;
@@ -54,6 +56,16 @@ macro_rules! ops {
             /// Floating-point operations for a batch of one.
             pub fn flops(&self, inputs: &[Type], output: &Type) -> u64 {
                 match self { $(Op::$op(op) => op.flops(inputs, output),)* }
+            }
+
+            /// Whether a gradient flows to input `i` at all.
+            pub fn differentiates(&self, input: usize) -> bool {
+                match self { $(Op::$op(op) => op.differentiates(input),)* }
+            }
+
+            /// In which order the op takes its feature maps.
+            pub fn maps(&self, inputs: &[Type]) -> Maps {
+                match self { $(Op::$op(op) => op.maps(inputs),)* }
             }
 
             /// Computes the op by its definition, recording its gradient when the tape is an `OwnedTape`.
@@ -117,6 +129,7 @@ ops! {
     flatten::Flatten,
     reshape::Reshape,
     permute::Permute,
+    relayout::Relayout,
     slice::Slice,
     present::Present,
 

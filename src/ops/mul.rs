@@ -3,7 +3,7 @@
 //! Both are of one type, or `b` is a fixed value of `a`'s inner shape that every example shares.
 
 use super::add::{elementwise, pair};
-use super::operation::{Mismatch, Operation};
+use super::operation::{Maps, Mismatch, Operation, elementwise_maps};
 use super::value::{Tape, Value};
 use crate::base::Type;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,10 @@ impl Operation for Mul {
 
     fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
         pair(Self::NAME, inputs)
+    }
+
+    fn maps(&self, inputs: &[Type]) -> Maps {
+        elementwise_maps(inputs)
     }
 
     fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {

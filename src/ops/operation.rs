@@ -24,6 +24,22 @@ impl Mismatch {
     }
 }
 
+/// The order in which the numbers of feature maps, values of `[batch, channels, height, width]`, are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Maps {
+    /// As their shape says.
+    RowMajor,
+    /// Pixel after pixel, with all channels of each.
+    ChannelsLast,
+    /// The op goes element by element: either order, the same in all maps and in the result.
+    Any,
+}
+
+/// The rule of ops that go element by element over values of one type.
+pub fn elementwise_maps(inputs: &[Type]) -> Maps {
+    if inputs.iter().all(|t| *t == inputs[0]) { Maps::Any } else { Maps::RowMajor }
+}
+
 /// One op. The struct holds its attributes; the graph holds its inputs.
 pub trait Operation: Clone + PartialEq {
     /// The name in graphs and plans, the same as the file's.
@@ -37,6 +53,16 @@ pub trait Operation: Clone + PartialEq {
     /// reshapes and permutations share theirs with their operand, so an op that only moves numbers uses
     /// `sound::index_select`.
     fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T>;
+
+    /// Whether a gradient flows to input `i` at all.
+    fn differentiates(&self, _input: usize) -> bool {
+        true
+    }
+
+    /// In which order the op's kernel takes its feature maps.
+    fn maps(&self, _inputs: &[Type]) -> Maps {
+        Maps::RowMajor
+    }
 
     /// Floating-point operations for a batch of one; by default one per element of the result.
     fn flops(&self, _inputs: &[Type], output: &Type) -> u64 {

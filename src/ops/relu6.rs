@@ -1,6 +1,6 @@
 //! `relu6`: `min(max(x, 0), 6)`, whose gradient is 0 at 0 and at 6, as in PyTorch. A NaN stays a NaN.
 
-use super::operation::{Mismatch, Operation, numbers};
+use super::operation::{Maps, Mismatch, Operation, elementwise_maps, numbers};
 use super::sound::unary;
 use super::value::{Tape, Value, take};
 use crate::base::Type;
@@ -17,6 +17,10 @@ impl Operation for Relu6 {
     fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
         let [x] = numbers(Self::NAME, inputs)?;
         Ok(x)
+    }
+
+    fn maps(&self, inputs: &[Type]) -> Maps {
+        elementwise_maps(inputs)
     }
 
     fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {

@@ -1,6 +1,6 @@
 //! `sigmoid`: `1 / (1 + e^(−x))`.
 
-use super::operation::{Mismatch, Operation, numbers};
+use super::operation::{Maps, Mismatch, Operation, elementwise_maps, numbers};
 use super::sound::unary;
 use super::value::{Tape, Value, take};
 use crate::base::Type;
@@ -17,6 +17,10 @@ impl Operation for Sigmoid {
     fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
         let [x] = numbers(Self::NAME, inputs)?;
         Ok(x)
+    }
+
+    fn maps(&self, inputs: &[Type]) -> Maps {
+        elementwise_maps(inputs)
     }
 
     fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {

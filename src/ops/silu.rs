@@ -1,6 +1,6 @@
 //! `silu`: `x / (1 + e^(−x))`, also called swish. Elfwing et al. 2017.
 
-use super::operation::{Mismatch, Operation, numbers};
+use super::operation::{Maps, Mismatch, Operation, elementwise_maps, numbers};
 use super::sigmoid::logistic;
 use super::sound::unary;
 use super::value::{Tape, Value, take};
@@ -18,6 +18,10 @@ impl Operation for Silu {
     fn signature(&self, inputs: &[Type]) -> Result<Type, Mismatch> {
         let [x] = numbers(Self::NAME, inputs)?;
         Ok(x)
+    }
+
+    fn maps(&self, inputs: &[Type]) -> Maps {
+        elementwise_maps(inputs)
     }
 
     fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {

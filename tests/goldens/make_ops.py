@@ -506,6 +506,84 @@ def uncertainty(weights):
 case("uncertainty", "uncertainty", {"weights": [1.0, 0.3]}, {"a": x(shift=1.0), "b": x(shift=2.0), "s": p(2)}, uncertainty([1.0, 0.3]), batched=False)
 case("uncertainty_single", "uncertainty", {"weights": [2.0]}, {"a": x(), "s": p(1)}, uncertainty([2.0]), batched=False)
 
+# --- epilogues: a residual and an activation folded into an op --------------------------------------------------------
+
+ACTIVATIONS = {
+    "relu": ("relu", F.relu, False),
+    "relu6": ("relu6", F.relu6, False),
+    "leaky_relu": ({"leaky_relu": 0.2}, lambda t: F.leaky_relu(t, 0.2), False),
+    "hardswish": ("hardswish", F.hardswish, False),
+    "silu": ("silu", F.silu, True),
+    "gelu": ("gelu", F.gelu, True),
+    "sigmoid": ("sigmoid", torch.sigmoid, True),
+    "tanh": ("tanh", torch.tanh, True),
+}
+
+
+def epilogue(name, op, attributes, inputs, shape, residual, activation, own):
+    """The op `own` with a residual of `shape`, an activation, or both."""
+    inputs, folded, f, smooth = dict(inputs), {}, lambda t: t, True
+    if residual:
+        inputs["residual"] = x(*shape)
+        folded["residual"] = True
+    if activation:
+        folded["activation"], f, smooth = ACTIVATIONS[activation]
+
+    def reference(*values):
+        own_values, rest = (values[:-1], values[-1]) if residual else (values, 0.0)
+        return f(own(*own_values) + rest)
+
+    case(name, op, {**attributes, "epilogue": folded}, inputs, reference, smooth=smooth)
+
+
+for activation in ACTIVATIONS:
+    residual = activation in ("relu", "gelu", "tanh")
+    epilogue(f"linear_{activation}", "linear", {"bias": True}, {"x": x(3, 5), "w": p(34, 5), "b": p(34)}, (3, 34),
+             residual, activation, F.linear)
+    epilogue(f"conv2d_{activation}", "conv2d",
+             {"stride": [1, 1], "padding": [1, 1, 1, 1], "dilation": [1, 1], "groups": 1, "bias": True},
+             {"x": x(2, 3, 4, 5), "w": p(34, 3, 3, 3), "b": p(34)}, (2, 34, 4, 5), residual, activation,
+             lambda v, w, b: F.conv2d(v, w, b, 1, 1))
+    epilogue(f"conv2d_depthwise_{activation}", "conv2d",
+             {"stride": [2, 1], "padding": [1, 1, 1, 1], "dilation": [1, 1], "groups": 5, "bias": False},
+             {"x": x(2, 5, 5, 4), "w": p(5, 1, 3, 3)}, (2, 5, 3, 4), residual, activation,
+             lambda v, w: F.conv2d(v, w, None, (2, 1), 1, 1, 5))
+epilogue("linear_residual", "linear", {"bias": False}, {"x": x(2, 3, 5), "w": p(4, 5)}, (2, 3, 4), True, None, F.linear)
+epilogue("conv2d_residual", "conv2d", {"stride": [2, 2], "padding": [0, 0, 0, 0], "dilation": [1, 1], "groups": 1, "bias": False},
+         {"x": x(2, 3, 5, 5), "w": p(4, 3, 1, 1)}, (2, 4, 3, 3), True, None, lambda v, w: F.conv2d(v, w, None, 2))
+for label, shape in SHAPES.items():
+    c, axes = shape[1], AXES[len(shape)]
+    wide = lambda t, n=len(shape): t.reshape([1, -1] + [1] * (n - 2))
+    for given_or_own in ("given", "own"):
+        for residual, activation in [(False, None), (False, "relu6"), (True, "relu"), (True, "leaky_relu")]:
+            if (given_or_own, residual, activation) == ("given", False, None):
+                continue
+            own_moments = given_or_own == "own"
+            drawn = {}
+
+            def draw_x(shape=shape, drawn=drawn):
+                drawn["x"] = torch.randn(shape, generator=rng)
+                return "x", drawn["x"]
+
+            def moment(f, c=c, own_moments=own_moments, axes=axes, drawn=drawn):
+                value = f(drawn["x"].double(), axes) if own_moments else torch.rand(c, generator=rng) + 0.3
+                return "p", value.float()
+
+            def norm(t, m, v, g, b, axes=axes, wide=wide, own_moments=own_moments):
+                if own_moments:
+                    m, v = t.mean(axes), t.var(axes, unbiased=False)
+                return (t - wide(m)) / (wide(v) + 1e-3).sqrt() * wide(g) + wide(b)
+
+            epilogue(f"batch_norm_{given_or_own}_{label}_{activation}{'_residual' * residual}", "batch_norm",
+                     {"epsilon": 1e-3, "own_moments": own_moments},
+                     {"x": draw_x, "mean": lambda moment=moment: moment(lambda t, axes: t.mean(axes)),
+                      "var": lambda moment=moment: moment(lambda t, axes: t.var(axes, unbiased=False)), "gamma": p(c), "beta": p(c)},
+                     shape, residual, activation, norm)
+
+for channels_last in (False, True):
+    case(f"relayout_{'channels_last' if channels_last else 'row_major'}", "relayout", {"channels_last": channels_last},
+         {"x": x(2, 3, 4, 5)}, lambda t: t)
+
 here = pathlib.Path(__file__).parent
 save_file(dict(sorted(tensors.items())), here / "ops.safetensors")
 lines = ",\n".join("  " + json.dumps(c) for c in cases)

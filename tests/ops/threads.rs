@@ -10,11 +10,26 @@ use rand_chacha::ChaCha8Rng;
 fn cases() -> Vec<(Op, Vec<Type>, usize)> {
     let x = |dims: &[usize]| Type::batched(DType::F32, dims);
     let w = |dims: &[usize]| Type::fixed(DType::F32, dims);
-    let conv = |groups, bias| ops::conv2d::Conv2d { stride: [1, 1], padding: [1; 4], dilation: [1, 1], groups, bias };
+    let conv = |groups, bias| ops::conv2d::Conv2d {
+        stride: [1, 1],
+        padding: [1; 4],
+        dilation: [1, 1],
+        groups,
+        bias,
+        epilogue: Default::default(),
+    };
     let pool = ops::max_pool2d::MaxPool2d { kernel: [3, 3], stride: [2, 2], padding: [1; 4] };
     vec![
-        (ops::linear::Linear { bias: true }.into(), vec![x(&[301]), w(&[257, 301]), w(&[257])], 131),
-        (ops::linear::Linear { bias: true }.into(), vec![x(&[701]), w(&[509, 701]), w(&[509])], 1),
+        (
+            ops::linear::Linear { bias: true, ..Default::default() }.into(),
+            vec![x(&[301]), w(&[257, 301]), w(&[257])],
+            131,
+        ),
+        (
+            ops::linear::Linear { bias: true, ..Default::default() }.into(),
+            vec![x(&[701]), w(&[509, 701]), w(&[509])],
+            1,
+        ),
         (conv(1, true).into(), vec![x(&[17, 33, 31]), w(&[29, 17, 3, 3]), w(&[29])], 11),
         (conv(1, false).into(), vec![x(&[67, 7, 7]), w(&[65, 67, 3, 3])], 9),
         (conv(1, false).into(), vec![x(&[31, 41, 43]), w(&[37, 31, 3, 3])], 1),
@@ -23,7 +38,7 @@ fn cases() -> Vec<(Op, Vec<Type>, usize)> {
         (ops::channel_mean::ChannelMean {}.into(), vec![x(&[19, 45, 47])], 7),
         (ops::channel_var::ChannelVar {}.into(), vec![x(&[19, 45, 47]), w(&[19])], 7),
         (
-            ops::batch_norm::BatchNorm { epsilon: 1.0 }.into(),
+            ops::batch_norm::BatchNorm { epsilon: 1.0, own_moments: false, epilogue: Default::default() }.into(),
             vec![x(&[19, 45, 47]), w(&[19]), w(&[19]), w(&[19]), w(&[19])],
             7,
         ),
@@ -41,7 +56,7 @@ fn bits(op: &Op, types: &[Type], batch: usize, threads: usize) -> Vec<Vec<u32>> 
     let inputs: Vec<Vec<f32>> = types.iter().map(|t| numbers(t.elements(batch))).collect();
     let output = op.signature(types).expect("the types fit");
     let cotangent = numbers(output.elements(batch));
-    let shapes = Shapes { inputs: types.iter().map(|t| t.at(batch)).collect(), output: output.at(batch) };
+    let shapes = Shapes::new(types.iter().map(|t| t.at(batch)).collect(), output.at(batch));
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads start");
     pool.install(|| {
         let kernel = find(op).expect("the op has a kernel");

@@ -21,6 +21,7 @@ mod norm;
 mod parallel;
 mod part;
 mod pool;
+mod relayout;
 mod resample;
 mod rows;
 mod sequence;
@@ -36,29 +37,43 @@ use crate::ops::Op;
 pub enum Input<'a> {
     Numbers(&'a [f32]),
     Ids(&'a [i64]),
+    /// What [`Kernel::prepare`] made of the input.
+    Prepared(&'a [f32]),
 }
 
 impl<'a> Input<'a> {
     pub fn numbers(self) -> &'a [f32] {
         match self {
             Input::Numbers(numbers) => numbers,
-            Input::Ids(_) => panic!("bug: indices where the verifier found numbers"),
+            Input::Ids(_) | Input::Prepared(_) => panic!("bug: something else where the verifier found numbers"),
         }
     }
 
     pub fn ids(self) -> &'a [i64] {
         match self {
             Input::Ids(ids) => ids,
-            Input::Numbers(_) => panic!("bug: numbers where the verifier found indices"),
+            Input::Numbers(_) | Input::Prepared(_) => panic!("bug: numbers where the verifier found indices"),
         }
     }
 }
 
-/// The concrete shapes of a call.
+/// The concrete shapes of a call, and how it is made.
 #[derive(Clone, Debug)]
 pub struct Shapes {
+    /// Of what they mean: a feature map is `[batch, channels, height, width]` in either order.
     pub inputs: Vec<Vec<usize>>,
     pub output: Vec<usize>,
+    /// Whether feature maps, the result among them, are stored as `[batch, height, width, channels]`.
+    pub channels_last: bool,
+    /// Whether the call belongs to a training step. Only other calls may trade accuracy for speed.
+    pub trains: bool,
+}
+
+impl Shapes {
+    /// Shapes of a call in row-major order, outside of training.
+    pub fn new(inputs: Vec<Vec<usize>>, output: Vec<usize>) -> Self {
+        Self { inputs, output, channels_last: false, trains: false }
+    }
 }
 
 /// Where a pull-back leaves the gradient of an input.
@@ -114,6 +129,12 @@ pub trait Kernel {
         false
     }
 
+    /// What the forward pass makes of input `i` before it reads it: the same numbers packed, or transformed. The engine calls it
+    /// once for a weight that does not move, and hands the result over as [`Input::Prepared`]; a weight that moves comes as it is.
+    fn prepare(&self, _i: usize, _numbers: &[f32], _shapes: &Shapes) -> Option<Vec<f32>> {
+        None
+    }
+
     fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]);
 
     /// Leaves the gradient of every input that has a place.
@@ -145,6 +166,7 @@ kernels! {
     Concat,
     Slice,
     Permute,
+    Relayout,
     Relu,
     Relu6,
     LeakyRelu,

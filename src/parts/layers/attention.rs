@@ -60,5 +60,5 @@ pub fn project(cell: &mut Cell<'_>, name: &str, x: ValueId, out: usize) -> Resul
     let width = *cell.ty(x).inner().last().expect("the caller has checked the rank");
     let weight = cell.weight(&format!("{name}.weight"), &[out, width], fan_in(width));
     let bias = cell.weight(&format!("{name}.bias"), &[out], fan_in(width));
-    cell.op(ops::linear::Linear { bias: true }, &[x, weight, bias])
+    cell.op(ops::linear::Linear { bias: true, ..Default::default() }, &[x, weight, bias])
 }

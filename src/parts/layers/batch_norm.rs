@@ -59,5 +59,8 @@ pub fn build(cell: &mut Cell<'_>, x: ValueId, epsilon: f64, momentum: f64) -> Re
     } else {
         (running_mean, running_var)
     };
-    cell.op(ops::batch_norm::BatchNorm { epsilon }, &[x, mean, var, gamma, beta])
+    cell.op(
+        ops::batch_norm::BatchNorm { epsilon, own_moments: false, epilogue: Default::default() },
+        &[x, mean, var, gamma, beta],
+    )
 }

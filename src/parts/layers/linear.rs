@@ -62,6 +62,6 @@ impl Layer for Linear {
         if bias {
             inputs.push(cell.weight("bias", &[out], fan_in(width)));
         }
-        cell.op(ops::linear::Linear { bias }, &inputs)
+        cell.op(ops::linear::Linear { bias, ..Default::default() }, &inputs)
     }
 }

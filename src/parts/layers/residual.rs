@@ -64,7 +64,14 @@ fn project(cell: &mut Cell<'_>, x: ValueId, y: ValueId) -> Result<ValueId, Fault
             let stride = [height.div_ceil(*h), width.div_ceil(*w)];
             let scaled = cell.within("shortcut.0", "conv", |c| {
                 let weight = c.weight("weight", &[*out, *channels, 1, 1], fan_in(*channels));
-                let op = ops::conv2d::Conv2d { stride, padding: [0; 4], dilation: [1; 2], groups: 1, bias: false };
+                let op = ops::conv2d::Conv2d {
+                    stride,
+                    padding: [0; 4],
+                    dilation: [1; 2],
+                    groups: 1,
+                    bias: false,
+                    epilogue: Default::default(),
+                };
                 c.op(op, &[x, weight])
             })?;
             cell.within("shortcut.1", "norm", |c| {
@@ -73,7 +80,7 @@ fn project(cell: &mut Cell<'_>, x: ValueId, y: ValueId) -> Result<ValueId, Fault
         }
         ([.., width], [.., out]) if from.len() == to.len() => cell.within("shortcut.0", "linear", |c| {
             let weight = c.weight("weight", &[*out, *width], fan_in(*width));
-            c.op(ops::linear::Linear { bias: false }, &[x, weight])
+            c.op(ops::linear::Linear { bias: false, ..Default::default() }, &[x, weight])
         }),
         _ => Err(Mismatch::new(format!("no projection turns {from:?} into {to:?} beside the body of `residual`"))
             .help("give the layers of the shortcut: `residual(…, shortcut: …)`")
