@@ -18,7 +18,7 @@ mod linear;
 mod loss;
 pub mod math;
 mod norm;
-mod parallel;
+pub mod parallel;
 mod part;
 mod pool;
 mod relayout;
@@ -27,6 +27,7 @@ mod rows;
 mod sequence;
 mod shape;
 mod softmax;
+pub mod tile;
 mod unfold;
 mod wide;
 

@@ -18,6 +18,14 @@ pub fn pieces(data: &mut [f32], size: usize, work: usize, f: impl Fn(usize, &mut
     data.par_chunks_mut(size).with_min_len(together).enumerate().for_each(|(i, piece)| f(i, piece));
 }
 
+/// Calls `f(i)` for each of `count` tasks, `work` operations long each, on whatever thread is free. A task owns what it writes.
+pub fn tasks(count: usize, work: usize, f: impl Fn(usize) + Sync) {
+    if count < 2 || count.saturating_mul(work) < 2 * GRAIN || rayon::current_num_threads() == 1 {
+        return (0..count).for_each(f);
+    }
+    (0..count).into_par_iter().with_max_len(1).for_each(f);
+}
+
 /// Numbers in a piece of a long array.
 const PIECE: usize = 1 << 14;
 

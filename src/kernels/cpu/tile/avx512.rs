@@ -1,0 +1,80 @@
+//! The tile by AVX-512: a row's 32 sums are two registers, and 14 rows leave four registers for the weights.
+#![cfg(target_arch = "x86_64")]
+#![allow(clippy::needless_range_loop, reason = "constant indices are what keeps the sums in registers")]
+
+use super::finish::{self, Finish};
+use super::{ROWS, Tile, WIDTH};
+use std::arch::x86_64::*;
+
+/// Numbers in a register.
+const LANES: usize = 16;
+
+/// # Safety
+/// See [`super::isa::TileFn`].
+pub unsafe fn tile(tile: &Tile, y: *mut f32, to: &[usize], finish: &Finish) {
+    macro_rules! by_rows {
+        ($($rows:literal)*) => {
+            match (tile.from.len(), tile.width <= LANES) {
+                // SAFETY: the caller promises what `rows` asks for.
+                $(($rows, false) => unsafe { rows::<$rows, 2>(tile, y, to, finish) },
+                  ($rows, true) => unsafe { rows::<$rows, 1>(tile, y, to, finish) },)*
+                _ => unreachable!("a tile has from one to {ROWS} rows"),
+            }
+        };
+    }
+    by_rows!(1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+}
+
+/// The tile of `P` rows and `V` registers a row.
+///
+/// # Safety
+/// See [`super::isa::TileFn`].
+#[target_feature(enable = "avx512f")]
+unsafe fn rows<const P: usize, const V: usize>(tile: &Tile, y: *mut f32, to: &[usize], finish: &Finish) {
+    let mut sums = [[_mm512_setzero_ps(); V]; P];
+    let mut from = [tile.x.as_ptr(); P];
+    let mask: [__mmask16; V] = std::array::from_fn(|v| {
+        let left = tile.width.saturating_sub(v * LANES).min(LANES);
+        ((1u32 << left) - 1) as __mmask16
+    });
+    // SAFETY: all offsets that the formula names lie in their slices, as the caller promises; pointers move by the very
+    // steps of the formula, and masked loads read no column behind the tile's width.
+    unsafe {
+        for p in 0..P {
+            from[p] = from[p].add(tile.from[p]);
+        }
+        for r in 0..tile.runs {
+            let mut w = tile.w.as_ptr().add(r * tile.w_run);
+            let mut at = r * tile.x_run;
+            for _ in 0..tile.len {
+                let weights: [__m512; V] =
+                    std::array::from_fn(|v| _mm512_maskz_loadu_ps(mask[v], w.wrapping_add(v * LANES)));
+                for p in 0..P {
+                    let x = _mm512_set1_ps(*from[p].add(at));
+                    for v in 0..V {
+                        sums[p][v] = _mm512_fmadd_ps(x, weights[v], sums[p][v]);
+                    }
+                }
+                w = w.wrapping_add(tile.w_row);
+                at += tile.x_step;
+            }
+        }
+        if V == 2 && tile.width == WIDTH && finish.is_empty() {
+            for p in 0..P {
+                for v in 0..V {
+                    _mm512_storeu_ps(y.add(to[p] + v * LANES), sums[p][v]);
+                }
+            }
+            return;
+        }
+        // The sums leave their registers here once and for all: indexing them in the loops below would keep them in memory
+        // during the loop above.
+        let mut stored = [[0.0f32; WIDTH]; P];
+        for p in 0..P {
+            for v in 0..V {
+                _mm512_storeu_ps(stored[p].as_mut_ptr().add(v * LANES), sums[p][v]);
+            }
+        }
+        finish::finish(&mut stored, tile.width, y, to, finish);
+    }
+}
