@@ -23,7 +23,7 @@ pub fn tasks(count: usize, work: usize, f: impl Fn(usize) + Sync) {
     if count < 2 || count.saturating_mul(work) < 2 * GRAIN || rayon::current_num_threads() == 1 {
         return (0..count).for_each(f);
     }
-    (0..count).into_par_iter().with_max_len(1).for_each(f);
+    (0..count).into_par_iter().with_max_len(1).for_each(&f);
 }
 
 /// Numbers in a piece of a long array.
