@@ -76,8 +76,11 @@ type Step = (Vec<Vec<f32>>, Vec<(String, Vec<f32>)>);
 fn step(engine: &dyn Engine, graph: &Graph, weights: &Weights, batch: &Batch, step: u64) -> Step {
     let wanted: Vec<ValueId> = graph.outputs.iter().map(|o| o.value).collect();
     let mut session = engine.session(graph);
-    let values = session.backward(weights, batch, Noise { seed: 9, step }, &wanted);
-    let gradients = session.gradients().into_iter().map(|(path, g)| (path.to_string(), g.to_vec())).collect();
+    let objective = graph.objective();
+    session.backward(weights, batch, Noise { seed: 9, step }, &wanted, objective.as_slice());
+    let values = (0..wanted.len()).map(|n| session.result(n).to_vec()).collect();
+    let mut gradients = vec![];
+    session.gradients(0, &mut |path, g| gradients.push((path.to_string(), g.to_vec())));
     (values, gradients)
 }
 

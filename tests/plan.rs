@@ -1,10 +1,10 @@
 //! Programs: nothing is read that was overwritten, nothing below the lowest trained parameter is kept, and the arena is what
 //! the plan says.
 
-use mtlc::graph::{Definition, Graph, Leaf, ValueId};
+use mtlc::graph::{Definition, Graph, Leaf, Purpose, ValueId};
 use mtlc::model::Spec;
 use mtlc::plan::Graphs;
-use mtlc::plan::program::{Instruction, Needs, Place, Program, backward, forward};
+use mtlc::plan::program::{Instruction, Needs, Operand, Place, Program, backward, forward, root};
 
 fn specs() -> Vec<(String, Spec)> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("specs");
@@ -39,57 +39,82 @@ impl Shadow {
         );
     }
 
-    fn read_value(&self, what: &str, program: &Program, id: ValueId) {
-        if let Some(place) = program.places[id.0] {
-            self.read(what, place, Owner::Value(id.0));
+    /// Reads an operand; what is given stands nowhere.
+    fn read_value(&self, what: &str, operand: &Operand, owner: ValueId) {
+        if let Operand::Place(place) = operand {
+            self.read(what, *place, Owner::Value(owner.0));
         }
+    }
+
+    /// Reads a gradient, which may have come unchanged from a value that is computed from this one.
+    fn read_gradient(&self, what: &str, graph: &Graph, place: Place, id: ValueId) {
+        let Some(first) = self.0[place.offset..].first().filter(|_| place.len > 0) else { return };
+        self.read(what, place, *first);
+        let came = matches!(first, Owner::Gradient(from) if passes(graph, ValueId(*from), id));
+        assert!(came, "{what}: {first:?} is read as the gradient of {id:?}");
     }
 }
 
+/// Whether the gradient of `from` reaches `to` unchanged.
+fn passes(graph: &Graph, from: ValueId, to: ValueId) -> bool {
+    if from == to {
+        return true;
+    }
+    let Definition::Op { op, inputs } = &graph.value(from).definition else { return false };
+    let types: Vec<_> = inputs.iter().map(|&i| graph.value(i).ty.clone()).collect();
+    (0..inputs.len()).any(|i| op.passes(i, &types) && passes(graph, inputs[i], to))
+}
+
 /// Runs a program over names in place of numbers. Every read must find what was written for it.
-fn replay(what: &str, graph: &Graph, program: &Program, kept: &[ValueId]) {
+fn replay(what: &str, graph: &Graph, program: &Program, kept: &[ValueId], objectives: &[ValueId]) {
     let mut shadow = Shadow(vec![Owner::Nothing; program.arena]);
-    let objective = graph.objective();
+    let mut seeds = objectives.iter().filter(|o| graph.value(**o).taped);
     for step in &program.steps {
         match step {
-            Instruction::Load(id) => {
-                if let Some(place) = program.places[id.0] {
-                    shadow.write(place, Owner::Value(id.0));
+            Instruction::Draw { value, into } => shadow.write(*into, Owner::Value(value.0)),
+            Instruction::Compute { value, inputs, into } => {
+                for (input, operand) in graph.value(*value).inputs().iter().zip(inputs) {
+                    shadow.read_value(what, operand, root(graph, *input));
                 }
+                shadow.write(*into, Owner::Value(value.0));
             }
-            Instruction::Compute(id) => {
-                graph.value(*id).inputs().iter().for_each(|i| shadow.read_value(what, program, *i));
-                shadow.write(program.places[id.0].expect("a place"), Owner::Value(id.0));
-            }
-            Instruction::Seed(place) => shadow.write(*place, Owner::Gradient(objective.expect("an objective").0)),
-            Instruction::Pullback { value, cotangent, into } => {
-                let Definition::Op { op, inputs } = &graph.value(*value).definition else { panic!("{what}: no op") };
-                let needs = Needs::of(op, inputs.len());
-                for (input, _) in inputs.iter().zip(&needs.inputs).filter(|(_, read)| **read) {
-                    shadow.read_value(what, program, *input);
+            Instruction::Seed(place) => shadow.write(*place, Owner::Gradient(seeds.next().expect("an objective").0)),
+            Instruction::Pullback { value, inputs, output, cotangent, into } => {
+                let Definition::Op { op, inputs: ids } = &graph.value(*value).definition else {
+                    panic!("{what}: no op")
+                };
+                let needs = Needs::of(op, ids.len());
+                for ((id, operand), read) in ids.iter().zip(inputs).zip(&needs.inputs) {
+                    assert_eq!(*operand == Operand::Unread, !read, "{what}");
+                    shadow.read_value(what, operand, root(graph, *id));
                 }
-                if needs.output {
-                    shadow.read_value(what, program, *value);
-                }
-                shadow.read(what, *cotangent, Owner::Gradient(value.0));
-                for (target, input) in into.iter().zip(inputs) {
+                assert_eq!(*output == Operand::Unread, !needs.output, "{what}");
+                shadow.read_value(what, output, root(graph, *value));
+                shadow.read_gradient(what, graph, *cotangent, *value);
+                for (target, input) in into.iter().zip(ids) {
                     let Some(target) = target else { continue };
                     assert!(graph.value(*input).taped, "{what}: a gradient for what is not taped");
                     if target.add {
-                        shadow.read(what, target.place, Owner::Gradient(input.0));
+                        shadow.read_gradient(what, graph, target.place, *input);
+                    } else {
+                        shadow.write(target.place, Owner::Gradient(input.0));
                     }
-                    shadow.write(target.place, Owner::Gradient(input.0));
                 }
-                shadow.read(what, *cotangent, Owner::Gradient(value.0));
+                shadow.read_gradient(what, graph, *cotangent, *value);
             }
         }
     }
-    kept.iter().for_each(|id| shadow.read_value(what, program, *id));
-    for (path, place) in &program.gradients {
+    kept.iter().zip(&program.kept).for_each(|(id, operand)| shadow.read_value(what, operand, root(graph, *id)));
+    for (path, place) in program.gradients.iter().flatten() {
         let leaf = Definition::Leaf(Leaf::Parameter(path.clone()));
         let id = graph.values.iter().position(|v| v.definition == leaf).expect("a gradient of a parameter");
-        shadow.read(what, *place, Owner::Gradient(id));
+        shadow.read_gradient(what, graph, *place, ValueId(id));
     }
+}
+
+/// The objective, and every loss by itself.
+fn objectives(graph: &Graph) -> Vec<ValueId> {
+    graph.outputs.iter().filter(|o| o.purpose != Purpose::Head).map(|o| o.value).collect()
 }
 
 #[test]
@@ -98,12 +123,17 @@ fn no_program_reads_what_was_overwritten() {
         let graphs = Graphs::of(&spec.model).expect("the spec is right");
         for batch in [0, 1, 3] {
             let kept = graphs.train.step_results();
-            let program = backward(&graphs.train, batch, &kept);
-            replay(&name, &graphs.train, &program, &kept);
+            let objective = graphs.train.objective();
+            let program = backward(&graphs.train, batch, &kept, objective.as_slice());
+            replay(&name, &graphs.train, &program, &kept, objective.as_slice());
             let trained = graphs.train.parameters.values().filter(|p| p.role == mtlc::graph::Role::Trained).count();
-            assert_eq!(program.gradients.len(), trained, "{name}");
+            assert_eq!(program.gradients[0].len(), trained, "{name}");
+            let each = objectives(&graphs.train);
+            let program = backward(&graphs.train, batch, &kept, &each);
+            assert_eq!(program.gradients.len(), each.len());
+            replay(&name, &graphs.train, &program, &kept, &each);
             let heads: Vec<ValueId> = graphs.serve.outputs.iter().map(|o| o.value).collect();
-            replay(&name, &graphs.serve, &forward(&graphs.serve, batch, &heads), &heads);
+            replay(&name, &graphs.serve, &forward(&graphs.serve, batch, &heads), &heads, &[]);
         }
     }
 }
@@ -117,7 +147,7 @@ fn frozen_layers_are_neither_kept_nor_pulled_back() {
         );
         let spec = Spec::of(mtlc::base::Source::new("m.mtl", text), std::path::Path::new(""), &[]).expect("right");
         let graph = Graphs::of(&spec.model).expect("right").train;
-        let program = backward(&graph, 128, &graph.step_results());
+        let program = backward(&graph, 128, &graph.step_results(), graph.objective().as_slice());
         let pulled = program.steps.iter().filter(|s| matches!(s, Instruction::Pullback { .. })).count();
         (program.arena, pulled)
     };

@@ -195,7 +195,10 @@ impl Work<'_> {
     fn once(&mut self, rows: &Batch) -> Checked<Vec<Vec<f32>>> {
         match self {
             Work::Train { step, state } => Ok(vec![vec![step.take(state, rows, 1.0)?.objective as f32]]),
-            Work::Serve { session, weights, wanted } => Ok(session.forward(weights, rows, wanted)),
+            Work::Serve { session, weights, wanted } => {
+                session.forward(weights, rows, wanted);
+                Ok((0..wanted.len()).map(|n| session.result(n).to_vec()).collect())
+            }
         }
     }
 
@@ -242,7 +245,7 @@ fn dump(path: &std::path::Path, weights: &Weights, rows: &Batch, answers: Vec<(S
         Rows::F32 { dims, data } => Array { dims: dims.clone(), data: data.clone() },
         Rows::I64 { dims, data } => Array { dims: dims.clone(), data: data.iter().map(|&i| i as f32).collect() },
     };
-    let mut all: Vec<(String, Array)> = weights.0.iter().map(|(p, a)| (format!("weights/{p}"), a.clone())).collect();
+    let mut all: Vec<(String, Array)> = weights.iter().map(|(p, a)| (format!("weights/{p}"), a.clone())).collect();
     all.extend(rows.values.iter().map(|(name, rows)| (format!("rows/{name}"), floats(rows))));
     all.extend(answers);
     write_tensors(path, all.iter().map(|(name, array)| (name.clone(), array)), Default::default())

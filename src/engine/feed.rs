@@ -26,7 +26,9 @@ pub fn feed(leaf: &Leaf, ty: &Type, weights: &Weights, batch: &Batch, noise: Opt
         Leaf::Parameter(path) => Feed::Numbers(weights.get(path).data.clone()),
         Leaf::Mask { path, keep } => {
             let noise = noise.expect("masks stand only in graphs that are trained");
-            Feed::Numbers(noise.mask(path, *keep, ty.elements(batch.size)))
+            let mut mask = vec![0.0; ty.elements(batch.size)];
+            noise.mask(path, *keep, &mut mask);
+            Feed::Numbers(mask)
         }
     }
 }

@@ -29,14 +29,37 @@ pub trait Engine: Sync {
 
 /// A graph that is ready to run, any number of times and at any batch size.
 pub trait Session {
-    /// Computes `wanted`, each row-major.
-    fn forward(&mut self, weights: &Weights, batch: &Batch, wanted: &[ValueId]) -> Vec<Vec<f32>>;
+    /// Computes `wanted`; [`Session::result`] has them until the next call.
+    fn forward(&mut self, weights: &Weights, batch: &Batch, wanted: &[ValueId]);
 
-    /// Computes `wanted`, and the gradient of the graph's objective for every trained parameter.
-    fn backward(&mut self, weights: &Weights, batch: &Batch, noise: Noise, wanted: &[ValueId]) -> Vec<Vec<f32>>;
+    /// Computes `wanted`, and for each objective its gradient for every trained parameter.
+    fn backward(&mut self, weights: &Weights, batch: &Batch, noise: Noise, wanted: &[ValueId], objectives: &[ValueId]);
 
-    /// The gradients of the last [`Session::backward`], by path, in the order of the graph. They may be changed in place.
-    fn gradients(&mut self) -> Vec<(&str, &mut [f32])>;
+    /// The value of that number among those that the last call wanted, row-major.
+    fn result(&self, number: usize) -> &[f32];
+
+    /// The gradients of the objective of that number, by path, in the order of the graph. They may be changed in place.
+    fn gradients(&mut self, objective: usize, visit: &mut dyn FnMut(&str, &mut [f32]));
+
+    /// Begins to measure, and gives what was measured so far; nothing where the engine cannot tell.
+    fn profile(&mut self) -> Vec<Measured> {
+        vec![]
+    }
+}
+
+/// What one value of a graph cost since the profile began.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    pub op: &'static str,
+    /// The layer, head or loss it belongs to.
+    pub of: String,
+    /// Whether it is the pull-back that was measured.
+    pub backward: bool,
+    pub calls: u64,
+    pub seconds: f64,
+    /// Floating-point operations and bytes read or written, of all calls.
+    pub flops: f64,
+    pub bytes: f64,
 }
 
 /// Every engine; the first is used when none is named.

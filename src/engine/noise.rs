@@ -24,10 +24,10 @@ pub fn generator(seed: u64, purpose: &str, place: &str, time: u64) -> ChaCha8Rng
 
 impl Noise {
     /// The dropout mask at `path`: 1 / keep with probability `keep`, else 0.
-    pub fn mask(self, path: &str, keep: f64, elements: usize) -> Vec<f32> {
+    pub fn mask(self, path: &str, keep: f64, mask: &mut [f32]) {
         let mut rng = generator(self.seed, "mask", path, self.step);
         let kept = (1.0 / keep) as f32;
-        (0..elements).map(|_| if rng.r#gen::<f64>() < keep { kept } else { 0.0 }).collect()
+        mask.fill_with(|| if rng.r#gen::<f64>() < keep { kept } else { 0.0 });
     }
 }
 

@@ -27,45 +27,56 @@ impl Engine for Reference {
     }
 
     fn session<'g>(&self, graph: &'g Graph) -> Box<dyn Session + 'g> {
-        Box::new(Taping { graph, gradients: IndexMap::new() })
+        Box::new(Taping { graph, results: vec![], gradients: vec![] })
     }
 }
 
-/// A session keeps nothing but the gradients of the last step.
+/// A session keeps the results and the gradients of the last step.
 struct Taping<'g> {
     graph: &'g Graph,
-    gradients: IndexMap<String, Vec<f32>>,
+    results: Vec<Vec<f32>>,
+    gradients: Vec<IndexMap<String, Vec<f32>>>,
 }
 
-impl Session for Taping<'_> {
-    fn forward(&mut self, weights: &Weights, batch: &Batch, wanted: &[ValueId]) -> Vec<Vec<f32>> {
-        let mut run = Run::new(self.graph, wanted);
-        run.compute(weights, batch, None, false);
-        run.read(wanted)
-    }
-
-    fn backward(&mut self, weights: &Weights, batch: &Batch, noise: Noise, wanted: &[ValueId]) -> Vec<Vec<f32>> {
+impl Taping<'_> {
+    /// The gradient of one objective, by a tape of its own.
+    fn gradient(&mut self, weights: &Weights, batch: &Batch, noise: Noise, wanted: &[ValueId], objective: ValueId) {
         let graph = self.graph;
-        let objective = graph.objective().expect("a training graph has an objective");
         let kept: Vec<ValueId> = wanted.iter().copied().chain([objective]).collect();
         let mut run = Run::new(graph, &kept);
         run.compute(weights, batch, Some(noise), true);
-        let values = run.read(wanted);
+        self.results = run.read(wanted);
         let mut gradients = run.objective(objective).put_tape(std::mem::take(&mut run.tape)).backward();
-        self.gradients.clear();
+        let mut found = IndexMap::new();
         for (id, value) in graph.values.iter().enumerate() {
             let Definition::Leaf(Leaf::Parameter(path)) = &value.definition else { continue };
             if graph.parameters[path].role == Role::Trained {
                 let leaf = run.values[id].as_ref().expect("leaves are kept");
-                let gradient = gradient(leaf, &mut gradients).expect("a parameter has numbers");
-                self.gradients.insert(path.clone(), gradient);
+                found.insert(path.clone(), gradient(leaf, &mut gradients).expect("a parameter has numbers"));
             }
         }
-        values
+        self.gradients.push(found);
+    }
+}
+
+impl Session for Taping<'_> {
+    fn forward(&mut self, weights: &Weights, batch: &Batch, wanted: &[ValueId]) {
+        let mut run = Run::new(self.graph, wanted);
+        run.compute(weights, batch, None, false);
+        self.results = run.read(wanted);
     }
 
-    fn gradients(&mut self) -> Vec<(&str, &mut [f32])> {
-        self.gradients.iter_mut().map(|(path, g)| (path.as_str(), g.as_mut_slice())).collect()
+    fn backward(&mut self, weights: &Weights, batch: &Batch, noise: Noise, wanted: &[ValueId], objectives: &[ValueId]) {
+        self.gradients.clear();
+        objectives.iter().for_each(|&objective| self.gradient(weights, batch, noise, wanted, objective));
+    }
+
+    fn result(&self, number: usize) -> &[f32] {
+        &self.results[number]
+    }
+
+    fn gradients(&mut self, objective: usize, visit: &mut dyn FnMut(&str, &mut [f32])) {
+        self.gradients[objective].iter_mut().for_each(|(path, gradient)| visit(path, gradient));
     }
 }
 

@@ -9,6 +9,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One tensor in row-major order.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,8 +19,34 @@ pub struct Array {
 }
 
 /// Every parameter of a model, in the order of the model.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Weights(pub IndexMap<String, Array>);
+///
+/// Each carries a stamp, which is new whenever it may have changed: what is derived from a parameter is right as long as the
+/// parameter has the stamp that it was derived at.
+#[derive(Clone, Debug, Default)]
+pub struct Weights {
+    arrays: IndexMap<String, (Array, Stamp)>,
+    /// The newest stamp of all.
+    newest: Stamp,
+}
+
+/// A moment in the life of this process at which a parameter was written.
+pub type Stamp = u64;
+
+/// No two writings have one stamp, in whatever copy of the weights they happen.
+static CLOCK: AtomicU64 = AtomicU64::new(1);
+
+impl PartialEq for Weights {
+    fn eq(&self, other: &Self) -> bool {
+        self.arrays.len() == other.arrays.len() && self.iter().zip(other.iter()).all(|(a, b)| a == b)
+    }
+}
+
+impl FromIterator<(String, Array)> for Weights {
+    fn from_iter<I: IntoIterator<Item = (String, Array)>>(arrays: I) -> Self {
+        let newest = CLOCK.fetch_add(1, Ordering::Relaxed);
+        Self { arrays: arrays.into_iter().map(|(path, array)| (path, (array, newest))).collect(), newest }
+    }
+}
 
 impl Weights {
     /// First values for every parameter of a graph.
@@ -27,25 +54,43 @@ impl Weights {
         let array = |(path, p): (&String, &Parameter)| {
             (path.clone(), Array { dims: p.dims.clone(), data: initial(p.init, seed, path, p.elements()) })
         };
-        Self(graph.parameters.iter().map(array).collect())
+        graph.parameters.iter().map(array).collect()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &Array)> {
+        self.arrays.iter().map(|(path, (array, _))| (path, array))
     }
 
     /// The parameter at a path of the graph that the weights were made for.
     pub fn get(&self, path: &str) -> &Array {
-        self.0.get(path).unwrap_or_else(|| panic!("bug: no parameter `{path}`"))
+        &self.arrays.get(path).unwrap_or_else(|| panic!("bug: no parameter `{path}`")).0
     }
 
+    /// The same to write to, which gives it a new stamp.
     pub fn get_mut(&mut self, path: &str) -> &mut Array {
-        self.0.get_mut(path).unwrap_or_else(|| panic!("bug: no parameter `{path}`"))
+        self.newest = CLOCK.fetch_add(1, Ordering::Relaxed);
+        let (array, stamp) = self.arrays.get_mut(path).unwrap_or_else(|| panic!("bug: no parameter `{path}`"));
+        *stamp = self.newest;
+        array
+    }
+
+    /// The stamp of a parameter.
+    pub fn stamp(&self, path: &str) -> Stamp {
+        self.arrays.get(path).map_or(0, |(_, stamp)| *stamp)
+    }
+
+    /// A stamp that changes whenever any parameter does.
+    pub fn newest(&self) -> Stamp {
+        self.newest
     }
 
     /// SHA-256 over paths, shapes and bits of the parameters that `counts` accepts.
     pub fn hash(&self, counts: impl Fn(&str) -> bool) -> String {
         let mut hash = Sha256::new();
-        let mut paths: Vec<&String> = self.0.keys().filter(|p| counts(p)).collect();
+        let mut paths: Vec<&String> = self.arrays.keys().filter(|p| counts(p)).collect();
         paths.sort();
         for path in paths {
-            let array = &self.0[path];
+            let array = self.get(path);
             hash.update(format!("{path}{:?}", array.dims));
             array.data.iter().for_each(|x| hash.update(x.to_le_bytes()));
         }
@@ -58,7 +103,9 @@ impl Weights {
     /// explained is an error.
     pub fn load(&mut self, file: &TensorFile, prefix: &str) -> Result<()> {
         let mut problems = vec![];
-        for (path, array) in self.0.iter_mut().filter(|(path, _)| path.starts_with(prefix)) {
+        self.newest = CLOCK.fetch_add(1, Ordering::Relaxed);
+        for (path, (array, stamp)) in self.arrays.iter_mut().filter(|(path, _)| path.starts_with(prefix)) {
+            *stamp = self.newest;
             match file.tensors.get(path) {
                 None => problems.push(format!("`{path}` {:?} is missing", array.dims)),
                 Some(found) if found.dims != array.dims => {
@@ -68,7 +115,7 @@ impl Weights {
             }
         }
         let mut spare: Vec<&String> =
-            file.tensors.keys().filter(|name| name.starts_with(prefix) && !self.0.contains_key(*name)).collect();
+            file.tensors.keys().filter(|name| name.starts_with(prefix) && !self.arrays.contains_key(*name)).collect();
         spare.sort();
         problems.extend(
             spare.iter().map(|name| format!("`{name}` {:?} has no place in the model", file.tensors[*name].dims)),
@@ -85,7 +132,7 @@ impl Weights {
 
     /// Writes the tensors whole or not at all.
     pub fn write(&self, path: &Path, metadata: HashMap<String, String>) -> Result<()> {
-        write_tensors(path, self.0.iter().map(|(name, a)| (name.clone(), a)), metadata)
+        write_tensors(path, self.iter().map(|(name, a)| (name.clone(), a)), metadata)
     }
 }
 

@@ -40,6 +40,10 @@ impl Operation for BatchNorm {
         })
     }
 
+    fn passes(&self, i: usize, inputs: &[Type]) -> bool {
+        self.epilogue.passes(i, inputs)
+    }
+
     fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {
         self.epilogue.define(inputs, |inputs| {
             let dims = inputs[0].dims();

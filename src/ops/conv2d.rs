@@ -40,6 +40,10 @@ impl Operation for Conv2d {
         self.epilogue.signature(Self::NAME, inputs, |inputs| self.filtered_signature(inputs))
     }
 
+    fn passes(&self, i: usize, inputs: &[Type]) -> bool {
+        self.epilogue.passes(i, inputs)
+    }
+
     fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {
         self.epilogue.define(inputs, |inputs| self.filtered(inputs))
     }

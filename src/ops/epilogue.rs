@@ -78,6 +78,11 @@ impl Epilogue {
         *self == Epilogue::default()
     }
 
+    /// Whether the gradient of input `i`, the residual, is that of the result.
+    pub fn passes(&self, i: usize, inputs: &[Type]) -> bool {
+        self.residual && self.activation.is_none() && i + 1 == inputs.len()
+    }
+
     /// Checks the residual, if there is one, and gives the inputs before it.
     pub fn signature<'t>(
         &self,

@@ -19,6 +19,10 @@ impl Operation for Flatten {
         Ok(x.with_inner(&[x.inner().iter().product()]))
     }
 
+    fn is_view(&self, _inputs: &[Type]) -> bool {
+        true
+    }
+
     fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {
         let [x] = take(inputs);
         copy(x.rows()).into()

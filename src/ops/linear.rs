@@ -26,6 +26,10 @@ impl Operation for Linear {
         self.epilogue.signature(Self::NAME, inputs, |inputs| self.product_signature(inputs))
     }
 
+    fn passes(&self, i: usize, inputs: &[Type]) -> bool {
+        self.epilogue.passes(i, inputs)
+    }
+
     fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {
         self.epilogue.define(inputs, |inputs| self.product(inputs))
     }

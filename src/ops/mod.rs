@@ -63,6 +63,16 @@ macro_rules! ops {
                 match self { $(Op::$op(op) => op.differentiates(input),)* }
             }
 
+            /// Whether the result is the first input's numbers in their order, under another shape.
+            pub fn is_view(&self, inputs: &[Type]) -> bool {
+                match self { $(Op::$op(op) => op.is_view(inputs),)* }
+            }
+
+            /// Whether the gradient of input `i` is that of the result, number by number.
+            pub fn passes(&self, i: usize, inputs: &[Type]) -> bool {
+                match self { $(Op::$op(op) => op.passes(i, inputs),)* }
+            }
+
             /// In which order the op takes its feature maps.
             pub fn maps(&self, inputs: &[Type]) -> Maps {
                 match self { $(Op::$op(op) => op.maps(inputs),)* }

@@ -59,6 +59,16 @@ pub trait Operation: Clone + PartialEq {
         true
     }
 
+    /// Whether the result is the first input's numbers in their order, under another shape.
+    fn is_view(&self, _inputs: &[Type]) -> bool {
+        false
+    }
+
+    /// Whether the gradient of input `i` is that of the result, number by number.
+    fn passes(&self, i: usize, inputs: &[Type]) -> bool {
+        i == 0 && self.is_view(inputs)
+    }
+
     /// In which order the op's kernel takes its feature maps.
     fn maps(&self, _inputs: &[Type]) -> Maps {
         Maps::RowMajor

@@ -26,6 +26,10 @@ impl Operation for Reshape {
         Ok(x.with_inner(&self.dims))
     }
 
+    fn is_view(&self, _inputs: &[Type]) -> bool {
+        true
+    }
+
     fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {
         let [x] = take(inputs);
         let dims: Vec<usize> = x.dims()[..1].iter().chain(&self.dims).copied().collect();

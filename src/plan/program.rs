@@ -3,13 +3,19 @@
 //!
 //! The backward program is derived from the graph before anything runs. It visits the taped values from the last to the first;
 //! each hands its gradient to the taped inputs through its op's pull-back. What is not taped gets no instruction and no memory,
-//! so nothing below the lowest trained parameter is ever computed backwards or kept.
+//! so nothing below the lowest trained parameter is ever computed backwards or kept. Several objectives give several backward
+//! programs behind one forward program, each with gradients of its own.
 //!
 //! A place is taken from the instruction that writes a value to the last one that reads it, the pull-backs included; places
 //! whose times do not meet share memory. What a pull-back reads depends on the op's kernel; a definition's own pull-back reads
-//! every input.
+//! every input. Three decisions save more:
+//!
+//! - a *view*, such as a reshape, has the place of what it views, and a gradient that passes an op unchanged, as through a sum,
+//!   stays where it is;
+//! - leaves that a batch or the weights bring, and what is constant, are read where they are;
+//! - what is *cheap*, a norm with its activation whose input is kept anyway, is computed again before the backward program
+//!   reads it.
 
-use crate::base::DType;
 use crate::graph::{Definition, Graph, Leaf, Role, ValueId};
 use crate::kernels::cpu;
 use crate::ops::Op;
@@ -43,16 +49,26 @@ impl Needs {
     }
 }
 
+/// Where an instruction finds a number array.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Operand {
+    Place(Place),
+    /// Brought by the batch or the weights, or constant: not in the arena.
+    Given(ValueId),
+    /// The kernel does not look at it.
+    Unread,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum Instruction {
-    /// Bring the numbers of a leaf that is no parameter into its place; indices go to a list of their own.
-    Load(ValueId),
+    /// Draw the dropout mask of a leaf.
+    Draw { value: ValueId, into: Place },
     /// Compute a value from its inputs.
-    Compute(ValueId),
-    /// Make the gradient of the objective 1.
+    Compute { value: ValueId, inputs: Vec<Operand>, into: Place },
+    /// Make the gradient of an objective 1.
     Seed(Place),
     /// Hand the gradient of a value on to its inputs: for each the place of its gradient, if it is wanted.
-    Pullback { value: ValueId, cotangent: Place, into: Vec<Option<Target>> },
+    Pullback { value: ValueId, inputs: Vec<Operand>, output: Operand, cotangent: Place, into: Vec<Option<Target>> },
 }
 
 /// The gradient of an input.
@@ -68,21 +84,48 @@ pub struct Program {
     pub batch: usize,
     /// Numbers in the arena.
     pub arena: usize,
-    /// The place of each value; parameters and indices have none.
-    pub places: Vec<Option<Place>>,
+    /// What is constant and needed, in the order of the graph.
+    pub constants: Vec<ValueId>,
     pub steps: Vec<Instruction>,
-    /// The gradient of every trained parameter, by path; empty in a forward program.
-    pub gradients: IndexMap<String, Place>,
+    /// Where the kept values are in the end.
+    pub kept: Vec<Operand>,
+    /// For each objective the gradient of every trained parameter, by path.
+    pub gradients: Vec<IndexMap<String, Place>>,
 }
 
 /// The forward program: computes `kept`, and keeps these values to the end.
 pub fn forward(graph: &Graph, batch: usize, kept: &[ValueId]) -> Program {
-    Draft::new(graph, batch, kept).finish(None)
+    backward(graph, batch, kept, &[])
 }
 
-/// The forward program and the backward program behind it, from the graph's objective to every trained parameter.
-pub fn backward(graph: &Graph, batch: usize, kept: &[ValueId]) -> Program {
-    Draft::new(graph, batch, kept).finish(graph.objective())
+/// The forward program, and behind it for each objective a backward program to every trained parameter.
+pub fn backward(graph: &Graph, batch: usize, kept: &[ValueId], objectives: &[ValueId]) -> Program {
+    Draft {
+        graph,
+        batch,
+        buffers: vec![],
+        values: vec![None; graph.values.len()],
+        again: vec![false; graph.values.len()],
+        steps: vec![],
+    }
+    .finish(kept, objectives)
+}
+
+/// The value whose numbers a view shows, or the value itself.
+pub fn root(graph: &Graph, id: ValueId) -> ValueId {
+    let types = |inputs: &[ValueId]| inputs.iter().map(|&i| graph.value(i).ty.clone()).collect::<Vec<_>>();
+    match &graph.value(id).definition {
+        Definition::Op { op, inputs } if !graph.value(id).constant && op.is_view(&types(inputs)) => {
+            root(graph, inputs[0])
+        }
+        _ => id,
+    }
+}
+
+/// Whether a value is worth computing again rather than keeping: a norm over moments that are kept, whose input its pull-back
+/// reads anyway.
+fn cheap(graph: &Graph, id: ValueId) -> bool {
+    matches!(&graph.value(id).definition, Definition::Op { op: Op::BatchNorm(op), .. } if op.own_moments && !op.epilogue.residual)
 }
 
 /// Something that wants memory: a value, or a gradient of one.
@@ -98,17 +141,15 @@ struct Buffer {
 struct Draft<'a> {
     graph: &'a Graph,
     batch: usize,
-    kept: &'a [ValueId],
     buffers: Vec<Buffer>,
+    /// The buffer of each value that has one now, by its root.
     values: Vec<Option<usize>>,
+    /// Whether the value has been computed again for the backward program.
+    again: Vec<bool>,
     steps: Vec<Instruction>,
 }
 
-impl<'a> Draft<'a> {
-    fn new(graph: &'a Graph, batch: usize, kept: &'a [ValueId]) -> Self {
-        Self { graph, batch, kept, buffers: vec![], values: vec![None; graph.values.len()], steps: vec![] }
-    }
-
+impl Draft<'_> {
     fn buffer(&mut self, id: ValueId) -> usize {
         let len = self.graph.value(id).ty.elements(self.batch);
         let now = self.steps.len();
@@ -124,10 +165,22 @@ impl<'a> Draft<'a> {
         Place { offset: buffer, len: self.buffers[buffer].len }
     }
 
-    /// Which values a program for `kept` must compute.
-    fn needed(&self, objective: Option<ValueId>) -> Vec<bool> {
+    /// Reads a value in the instruction that comes next.
+    fn read(&mut self, id: ValueId) -> Operand {
+        let root = root(self.graph, id);
+        match self.values[root.0] {
+            Some(buffer) => {
+                self.touch(buffer);
+                Operand::Place(self.place(buffer))
+            }
+            None => Operand::Given(root),
+        }
+    }
+
+    /// Which values a program for these must compute, constants aside.
+    fn needed(&self, wanted: impl Iterator<Item = ValueId>) -> Vec<bool> {
         let mut needed = vec![false; self.graph.values.len()];
-        self.kept.iter().chain(&objective).for_each(|id| needed[id.0] = true);
+        wanted.for_each(|id| needed[id.0] = true);
         for i in (0..needed.len()).rev() {
             if needed[i] {
                 self.graph.values[i].inputs().iter().for_each(|id| needed[id.0] = true);
@@ -136,58 +189,79 @@ impl<'a> Draft<'a> {
         needed
     }
 
-    /// Lays the program out; with an objective, the backward program stands behind.
-    fn finish(mut self, objective: Option<ValueId>) -> Program {
-        let needed = self.needed(objective);
-        for id in self.graph.ids().filter(|id| needed[id.0]) {
-            let value = self.graph.value(id);
-            match &value.definition {
-                Definition::Leaf(Leaf::Parameter(_)) => {}
-                Definition::Leaf(_) => {
-                    if value.ty.dtype == DType::F32 {
-                        self.values[id.0] = Some(self.buffer(id));
-                    }
-                    self.steps.push(Instruction::Load(id));
+    fn compute(&mut self, id: ValueId) {
+        let inputs = self.graph.value(id).inputs().iter().map(|&i| self.read(i)).collect();
+        let buffer = self.buffer(id);
+        self.values[id.0] = Some(buffer);
+        let into = self.place(buffer);
+        self.steps.push(Instruction::Compute { value: id, inputs, into });
+    }
+
+    /// Lays the program out; the backward programs of the objectives stand behind.
+    fn finish(mut self, kept: &[ValueId], objectives: &[ValueId]) -> Program {
+        let graph = self.graph;
+        let needed = self.needed(kept.iter().chain(objectives).copied());
+        let mut constants = vec![];
+        for id in graph.ids().filter(|id| needed[id.0]) {
+            match &graph.value(id).definition {
+                Definition::Leaf(Leaf::Mask { .. }) => {
+                    let buffer = self.buffer(id);
+                    self.values[id.0] = Some(buffer);
+                    let into = self.place(buffer);
+                    self.steps.push(Instruction::Draw { value: id, into });
                 }
-                Definition::Op { inputs, .. } => {
-                    let places: Vec<usize> = inputs.iter().filter_map(|i| self.values[i.0]).collect();
-                    places.into_iter().for_each(|b| self.touch(b));
-                    self.values[id.0] = Some(self.buffer(id));
-                    self.steps.push(Instruction::Compute(id));
-                }
+                Definition::Leaf(_) => {}
+                Definition::Op { .. } if graph.value(id).constant => constants.push(id),
+                Definition::Op { .. } if root(graph, id) != id => {}
+                Definition::Op { .. } => self.compute(id),
             }
         }
-        let gradients = objective.map(|o| self.reverse(o, &needed)).unwrap_or_default();
-        for id in self.kept {
-            if let Some(buffer) = self.values[id.0] {
-                self.touch(buffer);
-            }
-        }
+        // A view is kept under its root's name, and what is kept is never computed again elsewhere.
+        kept.iter().for_each(|&id| self.again[root(graph, id).0] = true);
+        let gradients: Vec<_> = objectives.iter().map(|&o| self.reverse(o, &needed)).collect();
+        let kept: Vec<Operand> = kept.iter().map(|&id| self.read(id)).collect();
+        // An objective's gradients stay while those behind it are computed.
+        gradients.iter().flat_map(IndexMap::values).for_each(|place: &Place| self.touch(place.offset));
         let (offsets, arena) = assign(&self.buffers);
         let real = |place: Place| Place { offset: offsets[place.offset], len: place.len };
+        let operand = |o: Operand| if let Operand::Place(place) = o { Operand::Place(real(place)) } else { o };
         let steps = self.steps.into_iter().map(|step| match step {
+            Instruction::Draw { value, into } => Instruction::Draw { value, into: real(into) },
+            Instruction::Compute { value, inputs, into } => {
+                Instruction::Compute { value, inputs: inputs.into_iter().map(operand).collect(), into: real(into) }
+            }
             Instruction::Seed(place) => Instruction::Seed(real(place)),
-            Instruction::Pullback { value, cotangent, into } => Instruction::Pullback {
+            Instruction::Pullback { value, inputs, output, cotangent, into } => Instruction::Pullback {
                 value,
+                inputs: inputs.into_iter().map(operand).collect(),
+                output: operand(output),
                 cotangent: real(cotangent),
                 into: into.into_iter().map(|t| t.map(|t| Target { place: real(t.place), add: t.add })).collect(),
             },
-            other => other,
         });
         Program {
             batch: self.batch,
             arena,
+            constants,
             steps: steps.collect(),
-            places: self
-                .values
-                .iter()
-                .map(|b| b.map(|b| Place { offset: offsets[b], len: self.buffers[b].len }))
+            kept: kept.into_iter().map(operand).collect(),
+            gradients: gradients
+                .into_iter()
+                .map(|g| g.into_iter().map(|(path, p)| (path, real(p))).collect())
                 .collect(),
-            gradients: gradients.into_iter().map(|(path, place)| (path, real(place))).collect(),
         }
     }
 
-    /// The backward program, and the gradients it leaves for the optimizer.
+    /// A value that the backward program reads: what is cheap is computed again first, once.
+    fn read_again(&mut self, id: ValueId) -> Operand {
+        let root = root(self.graph, id);
+        if cheap(self.graph, root) && !std::mem::replace(&mut self.again[root.0], true) {
+            self.compute(root);
+        }
+        self.read(root)
+    }
+
+    /// The backward program of an objective, and the gradients it leaves for the optimizer.
     fn reverse(&mut self, objective: ValueId, needed: &[bool]) -> IndexMap<String, Place> {
         let graph = self.graph;
         let mut gradients: Vec<Option<usize>> = vec![None; graph.values.len()];
@@ -196,34 +270,12 @@ impl<'a> Draft<'a> {
             gradients[objective.0] = Some(seed);
             self.steps.push(Instruction::Seed(self.place(seed)));
         }
-        for id in graph.ids().rev().filter(|id| needed[id.0]).collect::<Vec<_>>() {
+        for id in graph.ids().rev().filter(|id| needed[id.0]) {
             let (Definition::Op { op, inputs }, Some(cotangent)) = (&graph.value(id).definition, gradients[id.0])
             else {
                 continue;
             };
-            let reads = Needs::of(op, inputs.len());
-            let mut into = vec![];
-            for (i, input) in inputs.iter().enumerate() {
-                if reads.inputs[i]
-                    && let Some(buffer) = self.values[input.0]
-                {
-                    self.touch(buffer);
-                }
-                into.push(graph.value(*input).taped.then(|| {
-                    let add = gradients[input.0].is_some();
-                    let buffer = *gradients[input.0].get_or_insert_with(|| self.buffer(*input));
-                    self.touch(buffer);
-                    Target { place: self.place(buffer), add }
-                }));
-            }
-            if reads.output
-                && let Some(buffer) = self.values[id.0]
-            {
-                self.touch(buffer);
-            }
-            self.touch(cotangent);
-            let cotangent = self.place(cotangent);
-            self.steps.push(Instruction::Pullback { value: id, cotangent, into });
+            self.pull_back(id, op, inputs, cotangent, &mut gradients);
         }
         let mut left = IndexMap::new();
         for (value, gradient) in graph.values.iter().zip(gradients) {
@@ -236,6 +288,65 @@ impl<'a> Draft<'a> {
             }
         }
         left
+    }
+
+    fn pull_back(
+        &mut self,
+        id: ValueId,
+        op: &Op,
+        inputs: &[ValueId],
+        cotangent: usize,
+        gradients: &mut [Option<usize>],
+    ) {
+        let graph = self.graph;
+        let types: Vec<_> = inputs.iter().map(|&i| graph.value(i).ty.clone()).collect();
+        let flows = |i: usize| graph.value(inputs[i]).taped && op.differentiates(i);
+        // A gradient that comes out as it went in stays where it is: for one input whose first gradient this is.
+        let passed = (0..inputs.len()).find(|&i| {
+            let again = inputs.iter().filter(|input| **input == inputs[i]).count() > 1;
+            flows(i) && !again && op.passes(i, &types) && gradients[inputs[i].0].is_none()
+        });
+        if (0..inputs.len()).any(|i| flows(i) && Some(i) != passed) {
+            let reads = Needs::of(op, inputs.len());
+            // Computing something again takes instructions of its own, which come before this one.
+            for (input, _) in inputs.iter().zip(&reads.inputs).filter(|(_, read)| **read) {
+                self.read_again(*input);
+            }
+            if reads.output {
+                self.read_again(id);
+            }
+            let operand = |(i, &input): (usize, &ValueId)| {
+                if reads.inputs[i] { self.read(input) } else { Operand::Unread }
+            };
+            let operands: Vec<Operand> = inputs.iter().enumerate().map(operand).collect();
+            let output = if reads.output { self.read(id) } else { Operand::Unread };
+            // A value that the op reads twice gets its two gradients one after the other.
+            let turn = |i: usize| inputs[..i].iter().filter(|input| **input == inputs[i]).count();
+            for now in 0..=(0..inputs.len()).map(turn).max().unwrap_or(0) {
+                let mut into = vec![];
+                for (i, input) in inputs.iter().enumerate() {
+                    into.push((flows(i) && Some(i) != passed && turn(i) == now).then(|| {
+                        let add = gradients[input.0].is_some();
+                        let buffer = *gradients[input.0].get_or_insert_with(|| self.buffer(*input));
+                        self.touch(buffer);
+                        Target { place: self.place(buffer), add }
+                    }));
+                }
+                for operand in operands.iter().chain([&output]) {
+                    if let Operand::Place(place) = operand {
+                        self.touch(place.offset);
+                    }
+                }
+                self.touch(cotangent);
+                if into.iter().any(Option::is_some) {
+                    let (inputs, cotangent) = (operands.clone(), self.place(cotangent));
+                    self.steps.push(Instruction::Pullback { value: id, inputs, output, cotangent, into });
+                }
+            }
+        }
+        if let Some(i) = passed {
+            gradients[inputs[i].0] = Some(cotangent);
+        }
     }
 }
 

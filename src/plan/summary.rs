@@ -93,7 +93,12 @@ fn arena(graph: &Graph, batch: usize, trains: bool) -> u64 {
         return u64::try_from(all).unwrap_or(u64::MAX);
     }
     let heads = || graph.outputs.iter().map(|o| o.value).collect::<Vec<_>>();
-    let program = if trains { backward(graph, batch, &graph.step_results()) } else { forward(graph, batch, &heads()) };
+    let objective = graph.objective();
+    let program = if trains {
+        backward(graph, batch, &graph.step_results(), objective.as_slice())
+    } else {
+        forward(graph, batch, &heads())
+    };
     program.arena as u64
 }
 

@@ -58,7 +58,7 @@ impl State {
                 ));
             }
         }
-        let tensors = self.weights.0.iter().map(|(name, array)| (name.clone(), array));
+        let tensors = self.weights.iter().map(|(name, array)| (name.clone(), array));
         let all = tensors.chain(slots.iter().map(|(name, array)| (name.clone(), array)));
         write_tensors(path, all, HashMap::from([(KEY.into(), state)]))
     }
@@ -71,12 +71,12 @@ impl State {
         let counters: Counters =
             serde_json::from_str(text).map_err(|e| wrong(&format!("the training state is damaged: {e}")))?;
         let mut slots = IndexMap::new();
-        for path in weights.0.keys() {
+        for (path, array) in weights.iter() {
             let found: Option<Vec<Vec<f32>>> = slot_names
                 .iter()
                 .map(|slot| file.tensors.remove(&format!("optimizer/{slot}/{path}")).map(|array| array.data))
                 .collect();
-            let whole = found.filter(|vectors| vectors.iter().all(|v| v.len() == weights.get(path).data.len()));
+            let whole = found.filter(|vectors| vectors.iter().all(|v| v.len() == array.data.len()));
             match (whole, counters.updates.contains_key(path)) {
                 (Some(vectors), true) => drop(slots.insert(path.clone(), vectors)),
                 (None, true) => {

@@ -46,8 +46,9 @@ pub fn evaluate(
     let mut objective = Mean::default();
     for chunk in rows.chunks(model.train.size("batch").max(64)) {
         let (batch, origin) = sources.batch(chunk)?;
-        let values = session.forward(weights, &batch, &wanted);
-        for (output, value) in graph.outputs.iter().zip(&values) {
+        session.forward(weights, &batch, &wanted);
+        for (number, output) in graph.outputs.iter().enumerate() {
+            let value = session.result(number);
             match output.purpose {
                 Purpose::Objective => objective.add(f64::from(value[0]), batch.size as f64),
                 Purpose::Loss => {
@@ -58,7 +59,7 @@ pub fn evaluate(
                         model.measures.iter().zip(&mut meters).filter(|(m, _)| m.head == output.name)
                     {
                         let dims = graph.value(output.value).ty.at(batch.size);
-                        meet(measure, meter.as_mut(), value.clone(), &dims, &batch, &origin, sources);
+                        meet(measure, meter.as_mut(), value.to_vec(), &dims, &batch, &origin, sources);
                     }
                 }
             }

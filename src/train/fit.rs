@@ -93,7 +93,7 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
         };
         let objective = record.objective();
         let finite = |array: &crate::engine::weights::Array| array.data.iter().all(|x| x.is_finite());
-        if !objective.is_finite() || !state.weights.0.values().all(finite) {
+        if !objective.is_finite() || !state.weights.iter().all(|(_, array)| finite(array)) {
             let message = format!("the parameters are no numbers any more, after epoch {}", record.epoch);
             return Err(Diagnostic::error(message).note(kept(record.epoch - 1)).help(step::DIVERGED).into());
         }
@@ -161,7 +161,7 @@ fn epoch(
             wrong
         })?;
         objective.add(taken.objective, batch.size as f64);
-        for ((mean, name), loss) in means.iter_mut().zip(&step.losses).zip(&taken.losses) {
+        for ((mean, name), loss) in means.iter_mut().zip(&step.losses).zip(&step.values) {
             mean.add(*loss, labelled(model, name, &batch));
         }
         norms.add(taken.gradient_norm, 1.0);

@@ -31,9 +31,10 @@ pub fn predict(
     let wanted: Vec<ValueId> = graph.outputs.iter().map(|o| o.value).collect();
     for chunk in rows.chunks(64) {
         let (batch, origin) = sources.batch(chunk)?;
-        let mut values = session.forward(weights, &batch, &wanted);
+        session.forward(weights, &batch, &wanted);
         let mut answers: Vec<Row> = vec![Row::new(); batch.size];
-        for (output, values) in graph.outputs.iter().zip(&mut values) {
+        for (number, output) in graph.outputs.iter().enumerate() {
+            let values = &mut session.result(number).to_vec();
             let term = model.terms.iter().find(|t| t.head == output.name);
             let target = term.and_then(|t| model.target(&t.target));
             let inner = graph.value(output.value).ty.inner();

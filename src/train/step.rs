@@ -6,7 +6,7 @@ use super::checkpoint::State;
 use crate::base::{Diagnostic, Diagnostics, Result};
 use crate::data::Batch;
 use crate::engine::{Engine, Noise, Session, Weights};
-use crate::graph::{Graph, Purpose, ValueId};
+use crate::graph::{Graph, Purpose, Update, ValueId};
 use crate::model::{LearningRate, Model};
 use crate::parts::optimizers::{self, Hyper, Optimizer, clip};
 
@@ -22,16 +22,18 @@ pub struct Step<'a> {
     base: Hyper,
     clip: Option<f64>,
     seed: u64,
-    /// The names of the losses, in the order of [`Taken::losses`].
+    /// The names of the losses, in the order of [`Step::values`].
     pub losses: Vec<&'a str>,
     /// [`Graph::step_results`].
     wanted: Vec<ValueId>,
+    objective: Vec<ValueId>,
+    /// What they were in the last step.
+    pub values: Vec<f64>,
 }
 
 /// What a step saw before it moved the weights.
 pub struct Taken {
     pub objective: f64,
-    pub losses: Vec<f64>,
     /// Of all gradients together, before clipping.
     pub gradient_norm: f64,
 }
@@ -50,6 +52,8 @@ impl<'a> Step<'a> {
             seed: train.int("seed") as u64,
             losses: losses.map(|o| o.name.as_str()).collect(),
             wanted: graph.step_results(),
+            objective: graph.objective().into_iter().collect(),
+            values: vec![],
         }
     }
 
@@ -57,25 +61,31 @@ impl<'a> Step<'a> {
     /// moves nothing.
     pub fn take(&mut self, state: &mut State, batch: &Batch, factor: f64) -> Result<Taken> {
         let noise = Noise { seed: self.seed, step: state.counters.step };
-        let values = self.session.backward(&state.weights, batch, noise, &self.wanted);
-        let objective = f64::from(values[0][0]);
-        let (losses, moments) = values[1..].split_at(self.losses.len());
-        let losses: Vec<f64> = losses.iter().map(|loss| f64::from(loss[0])).collect();
+        self.session.backward(&state.weights, batch, noise, &self.wanted, &self.objective);
+        let objective = f64::from(self.session.result(0)[0]);
+        self.values.clear();
+        self.values.extend((1..=self.losses.len()).map(|n| f64::from(self.session.result(n)[0])));
         if !objective.is_finite() {
-            return Err(self.diverged(state, &losses));
+            return Err(self.diverged(state, &self.values));
         }
-        let (paths, mut gradients): (Vec<&str>, Vec<&mut [f32]>) = self.session.gradients().into_iter().unzip();
-        let gradient_norm = match self.clip {
-            Some(most) => clip::clip_norm(&mut gradients, most),
-            None => clip::norm(gradients.iter().map(|g| &**g)),
-        };
-        for (path, gradient) in paths.into_iter().zip(&gradients) {
-            let Hyper { lr, weight_decay } = tuned(self.model, self.graph, path, self.base);
-            update(self.optimizer.as_ref(), path, gradient, state, Hyper { lr: lr * factor, weight_decay });
+        let mut squares = 0.0;
+        self.session.gradients(0, &mut |_, gradient| squares += clip::sum_of_squares(gradient));
+        let gradient_norm = squares.sqrt();
+        let scale = self.clip.map_or(1.0, |most| clip::scale(gradient_norm, most));
+        let Step { model, graph, optimizer, base, .. } = self;
+        self.session.gradients(0, &mut |path, gradient| {
+            if scale != 1.0 {
+                gradient.iter_mut().for_each(|g| *g *= scale as f32);
+            }
+            let Hyper { lr, weight_decay } = tuned(model, graph, path, *base);
+            update(optimizer.as_ref(), path, gradient, state, Hyper { lr: lr * factor, weight_decay });
+        });
+        for (n, update) in self.graph.updates.iter().enumerate() {
+            let moment = self.session.result(1 + self.losses.len() + n);
+            move_statistic(update, &mut state.weights, moment, batch.size);
         }
-        move_statistics(self.graph, &mut state.weights, moments, batch.size);
         state.counters.step += 1;
-        Ok(Taken { objective, losses, gradient_norm })
+        Ok(Taken { objective, gradient_norm })
     }
 
     fn diverged(&self, state: &State, losses: &[f64]) -> Diagnostics {
@@ -90,10 +100,14 @@ impl<'a> Step<'a> {
 /// Moves one parameter.
 fn update(optimizer: &dyn Optimizer, path: &str, gradient: &[f32], state: &mut State, hyper: Hyper) {
     let parameter = &mut state.weights.get_mut(path).data;
-    let length = parameter.len();
-    let fresh = || optimizer.slots().iter().map(|_| vec![0.0; length]).collect();
-    let slots = state.slots.entry(path.into()).or_insert_with(fresh);
-    let updates = state.counters.updates.entry(path.into()).or_insert(0);
+    if !state.slots.contains_key(path) {
+        let fresh = optimizer.slots().iter().map(|_| vec![0.0; parameter.len()]).collect();
+        state.slots.insert(path.into(), fresh);
+    }
+    if !state.counters.updates.contains_key(path) {
+        state.counters.updates.insert(path.into(), 0);
+    }
+    let (slots, updates) = (&mut state.slots[path], &mut state.counters.updates[path]);
     *updates += 1;
     optimizer.update(*updates, hyper, parameter, gradient, slots);
 }
@@ -113,14 +127,12 @@ fn tuned(model: &Model, graph: &Graph, path: &str, base: Hyper) -> Hyper {
     Hyper { lr, weight_decay }
 }
 
-/// Running statistics follow the moments of the batch.
-fn move_statistics(graph: &Graph, weights: &mut Weights, moments: &[Vec<f32>], batch: usize) {
-    for (update, moment) in graph.updates.iter().zip(moments) {
-        let n = update.bessel.map_or(0.0, |per_example| (per_example * batch) as f64);
-        let correction = if n > 1.0 { n / (n - 1.0) } else { 1.0 };
-        let (keep, take) = ((1.0 - update.momentum) as f32, (update.momentum * correction) as f32);
-        for (running, new) in weights.get_mut(&update.parameter).data.iter_mut().zip(moment) {
-            *running = *running * keep + new * take;
-        }
+/// A running statistic follows the moment of the batch.
+fn move_statistic(update: &Update, weights: &mut Weights, moment: &[f32], batch: usize) {
+    let n = update.bessel.map_or(0.0, |per_example| (per_example * batch) as f64);
+    let correction = if n > 1.0 { n / (n - 1.0) } else { 1.0 };
+    let (keep, take) = ((1.0 - update.momentum) as f32, (update.momentum * correction) as f32);
+    for (running, new) in weights.get_mut(&update.parameter).data.iter_mut().zip(moment) {
+        *running = *running * keep + new * take;
     }
 }

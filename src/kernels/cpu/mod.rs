@@ -6,6 +6,7 @@
 
 mod activation;
 mod add;
+pub mod arena;
 mod attention;
 mod bank;
 mod conv;
@@ -127,6 +128,11 @@ pub trait Kernel {
     /// Whether the pull-back reads input `i`, and whether it reads the result.
     fn reads(&self, i: usize) -> bool;
     fn reads_output(&self) -> bool {
+        false
+    }
+
+    /// Whether [`Kernel::prepare`] has something to do for input `i`.
+    fn prepares(&self, _i: usize, _shapes: &Shapes) -> bool {
         false
     }
 

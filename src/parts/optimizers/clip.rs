@@ -11,7 +11,8 @@ pub fn norm<'a>(gradients: impl IntoIterator<Item = &'a [f32]>) -> f64 {
     gradients.into_iter().map(sum_of_squares).sum::<f64>().sqrt()
 }
 
-fn sum_of_squares(gradient: &[f32]) -> f64 {
+/// The sum of the squares of a gradient.
+pub fn sum_of_squares(gradient: &[f32]) -> f64 {
     let mut lanes = [0.0; LANES];
     for chunk in gradient.chunks(LANES) {
         for (lane, &g) in lanes.iter_mut().zip(chunk) {
@@ -21,15 +22,20 @@ fn sum_of_squares(gradient: &[f32]) -> f64 {
     lanes.iter().sum()
 }
 
+/// What gradients of that norm are multiplied by so that it is at most `max`: `max / (norm + 1e-6)` where that is below 1.
+pub fn scale(norm: f64, max: f64) -> f64 {
+    let scale = max / (norm + 1e-6);
+    if scale >= 1.0 { 1.0 } else { scale }
+}
+
 /// Scales all gradients by `max / (norm + 1e-6)` where that is below 1, and returns the norm before.
 ///
 /// As in PyTorch a norm that is not finite is not hidden: NaN spreads to every gradient, and an infinite norm leaves 0, with
 /// NaN where the infinities were.
 pub fn clip_norm(gradients: &mut [&mut [f32]], max: f64) -> f64 {
     let norm = norm(gradients.iter().map(|g| &**g));
-    let scale = max / (norm + 1e-6);
-    let fits = scale >= 1.0;
-    if !fits {
+    let scale = scale(norm, max);
+    if scale != 1.0 {
         gradients.iter_mut().flat_map(|g| g.iter_mut()).for_each(|g| *g *= scale as f32);
     }
     norm

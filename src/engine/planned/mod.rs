@@ -1,0 +1,214 @@
+//! The planned engine: a static program over one arena, with kernels.
+//!
+//! For each batch size that comes, the graph becomes a [`Program`](program::Program): instructions forward and backward, and a
+//! place in the arena for everything that is computed. Every instruction becomes a [`Call`] whose kernel, shapes and windows
+//! are looked up once, so that a step does nothing but compute: it takes no memory. What is constant, and what kernels make of
+//! weights that do not move, is computed when such a weight has changed. An op without a kernel runs by its dfdx definition, and
+//! its gradient by that definition's pull-back, over copies.
+
+mod call;
+mod fixed;
+mod profile;
+
+use super::{Engine, Measured, Noise, Session, Weights};
+use crate::base::DType;
+use crate::data::Batch;
+use crate::graph::{Definition, Graph, Leaf, ValueId};
+use crate::kernels::cpu::arena::Block;
+use crate::plan::program::{self, Instruction, Operand, Place, Program};
+use call::{Call, Given};
+use fixed::Fixed;
+use indexmap::IndexMap;
+use profile::Profile;
+
+pub struct Planned;
+
+impl Engine for Planned {
+    fn name(&self) -> &'static str {
+        "planned"
+    }
+
+    fn summary(&self) -> &'static str {
+        "a static program over one arena, with CPU kernels"
+    }
+
+    fn session<'g>(&self, graph: &'g Graph) -> Box<dyn Session + 'g> {
+        Box::new(Running {
+            graph,
+            programs: vec![],
+            arena: Block::default(),
+            last: 0,
+            missing: Missing::default(),
+            profile: None,
+        })
+    }
+}
+
+/// A program that is ready to run.
+struct Ready<'g> {
+    batch: usize,
+    wanted: Vec<ValueId>,
+    objectives: Vec<ValueId>,
+    trains: bool,
+    arena: usize,
+    steps: Vec<Step<'g>>,
+    fixed: Fixed<'g>,
+    kept: Vec<Operand>,
+    /// Copies of wanted values that are not in the arena.
+    given: Vec<Vec<f32>>,
+    gradients: Vec<IndexMap<String, Place>>,
+}
+
+/// An instruction, ready to run.
+enum Step<'g> {
+    Draw { leaf: &'g Leaf, into: Place },
+    Seed(Place),
+    Call(Call<'g>),
+}
+
+/// What stands for a target that a batch does not bring: no row has it.
+#[derive(Default)]
+struct Missing {
+    numbers: Vec<f32>,
+    ids: Vec<i64>,
+}
+
+struct Running<'g> {
+    graph: &'g Graph,
+    programs: Vec<Ready<'g>>,
+    arena: Block,
+    /// The program that ran last, whose results are in the arena.
+    last: usize,
+    missing: Missing,
+    profile: Option<Profile>,
+}
+
+impl<'g> Running<'g> {
+    /// The program for a batch size, made when it is first asked for.
+    fn ready(&mut self, batch: usize, wanted: &[ValueId], objectives: &[ValueId], trains: bool) -> usize {
+        let fits =
+            |r: &Ready| r.batch == batch && r.trains == trains && r.wanted == wanted && r.objectives == objectives;
+        if let Some(found) = self.programs.iter().position(fits) {
+            return found;
+        }
+        let program = program::backward(self.graph, batch, wanted, objectives);
+        self.arena.grow(program.arena);
+        let needed = |dtype: DType| {
+            let leaves = self.graph.values.iter().filter(|v| v.ty.dtype == dtype);
+            let missed =
+                leaves.filter(|v| matches!(v.definition, Definition::Leaf(Leaf::Target(_) | Leaf::Presence(_))));
+            missed.map(|v| v.ty.elements(batch)).max().unwrap_or(0)
+        };
+        let (numbers, ids) = (needed(DType::F32), needed(DType::I64));
+        if self.missing.numbers.len() < numbers {
+            self.missing.numbers.resize(numbers, 0.0);
+        }
+        if self.missing.ids.len() < ids {
+            self.missing.ids.resize(ids, -1);
+        }
+        let ready = Ready::new(self.graph, program, wanted, objectives, trains);
+        self.programs.push(ready);
+        self.programs.len() - 1
+    }
+
+    fn run(&mut self, number: usize, weights: &Weights, batch: &Batch, noise: Option<Noise>) {
+        self.last = number;
+        let Running { graph, programs, arena, missing, profile, .. } = self;
+        let ready = &mut programs[number];
+        ready.fixed.refresh(graph, weights);
+        let given = Given { graph, weights, batch, missing, fixed: &ready.fixed };
+        for step in &ready.steps {
+            let began = profile.as_ref().map(|_| std::time::Instant::now());
+            match step {
+                Step::Draw { leaf, into } => draw(leaf, noise, &mut arena.as_mut_slice()[range(*into)]),
+                Step::Seed(place) => arena.as_mut_slice()[place.offset] = 1.0,
+                Step::Call(call) => call.run(&given, arena),
+            }
+            if let (Some(profile), Some(began), Step::Call(call)) = (profile.as_mut(), began, step) {
+                profile.add(call, batch.size, began.elapsed());
+            }
+        }
+        for (operand, copy) in ready.kept.iter().zip(&mut ready.given) {
+            if let Operand::Given(id) = operand {
+                given.copy(*id, copy);
+            }
+        }
+    }
+}
+
+impl<'g> Ready<'g> {
+    fn new(graph: &'g Graph, program: Program, wanted: &[ValueId], objectives: &[ValueId], trains: bool) -> Self {
+        let mut fixed = Fixed::new(graph, &program.constants);
+        let batch = program.batch;
+        let step = |step: &Instruction| match step {
+            Instruction::Draw { value, into } => {
+                let Definition::Leaf(leaf) = &graph.value(*value).definition else {
+                    unreachable!("only leaves are drawn")
+                };
+                Step::Draw { leaf, into: *into }
+            }
+            Instruction::Seed(place) => Step::Seed(*place),
+            Instruction::Compute { value, inputs, into } => {
+                Step::Call(Call::forward(graph, *value, inputs, *into, batch, trains, &mut fixed))
+            }
+            Instruction::Pullback { value, inputs, output, cotangent, into } => {
+                Step::Call(Call::pullback(graph, *value, inputs, *output, *cotangent, into, batch, trains))
+            }
+        };
+        let steps = program.steps.iter().map(step).collect();
+        Self {
+            batch,
+            wanted: wanted.to_vec(),
+            objectives: objectives.to_vec(),
+            trains,
+            arena: program.arena,
+            steps,
+            fixed,
+            given: program.kept.iter().map(|_| vec![]).collect(),
+            kept: program.kept,
+            gradients: program.gradients,
+        }
+    }
+}
+
+impl Session for Running<'_> {
+    fn forward(&mut self, weights: &Weights, batch: &Batch, wanted: &[ValueId]) {
+        let number = self.ready(batch.size, wanted, &[], false);
+        self.run(number, weights, batch, None);
+    }
+
+    fn backward(&mut self, weights: &Weights, batch: &Batch, noise: Noise, wanted: &[ValueId], objectives: &[ValueId]) {
+        let number = self.ready(batch.size, wanted, objectives, true);
+        self.run(number, weights, batch, Some(noise));
+    }
+
+    fn result(&self, number: usize) -> &[f32] {
+        let ready = &self.programs[self.last];
+        match ready.kept[number] {
+            Operand::Place(place) => &self.arena.as_slice()[range(place)],
+            Operand::Given(_) | Operand::Unread => &ready.given[number],
+        }
+    }
+
+    fn gradients(&mut self, objective: usize, visit: &mut dyn FnMut(&str, &mut [f32])) {
+        let ready = &self.programs[self.last];
+        assert!(ready.arena <= self.arena.len(), "bug: a program larger than its arena");
+        for (path, place) in &ready.gradients[objective] {
+            visit(path, &mut self.arena.as_mut_slice()[range(*place)]);
+        }
+    }
+
+    fn profile(&mut self) -> Vec<Measured> {
+        self.profile.get_or_insert_default().measured(self.graph)
+    }
+}
+
+fn range(place: Place) -> std::ops::Range<usize> {
+    place.offset..place.offset + place.len
+}
+
+/// Draws a dropout mask.
+fn draw(leaf: &Leaf, noise: Option<Noise>, mask: &mut [f32]) {
+    let Leaf::Mask { path, keep } = leaf else { unreachable!("only masks are drawn") };
+    noise.expect("masks stand only in graphs that are trained").mask(path, *keep, mask);
+}
