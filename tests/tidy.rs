@@ -139,8 +139,12 @@ fn unsafe_code_says_why_it_is_sound() {
     let wrong = [
         ("src/ops/a.rs", "// SAFETY: no.\nunsafe { b() }\n// an unsafe comment\n\"unsafe\";"),
         ("src/kernels/a.rs", "// SAFETY: it is\n// so.\nlet a = unsafe { b() };\n\nlet c = unsafe { d() };"),
+        (
+            "src/kernels/b.rs",
+            "/// # Safety\n/// Always.\n#[inline]\nunsafe fn a() {}\n// SAFETY: no.\nunsafe fn b() {}",
+        ),
     ];
-    holds(unsafe_code, &wrong, &["src/ops/a.rs:2", "src/kernels/a.rs:5"]);
+    holds(unsafe_code, &wrong, &["src/ops/a.rs:2", "src/kernels/a.rs:5", "src/kernels/b.rs:6"]);
 }
 
 #[test]

@@ -95,11 +95,14 @@ pub fn unsafe_code(files: &[File]) -> Vec<Fault> {
     for file in files {
         let lines: Vec<&str> = file.text.lines().collect();
         for number in places(&file.code, "unsafe").map(|at| line(&file.code, at)) {
-            let mut above = lines[..number - 1].iter().rev().map(|l| l.trim()).take_while(|l| l.starts_with("//"));
+            let comment = |l: &&str| l.starts_with("//") || l.starts_with("#[");
+            let mut above = lines[..number - 1].iter().rev().map(|l| l.trim()).take_while(comment);
+            // What a function asks of its callers stands in its documentation.
+            let reason = if lines[number - 1].contains("unsafe fn") { "/// # Safety" } else { "// SAFETY:" };
             if file.room() != Some("kernels") {
                 faults.push(file.fault(number, "`unsafe` outside of kernels/: put it behind a safe function there"));
-            } else if !above.any(|l| l.starts_with("// SAFETY:")) {
-                faults.push(file.fault(number, "no `// SAFETY:` comment above says why this is sound"));
+            } else if !above.any(|l| l.starts_with(reason)) {
+                faults.push(file.fault(number, format!("no `{reason}` above says why this is sound")));
             }
         }
     }

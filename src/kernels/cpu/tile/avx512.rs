@@ -15,14 +15,14 @@ pub unsafe fn tile(tile: &Tile, y: *mut f32, to: &[usize], finish: &Finish) {
     macro_rules! by_rows {
         ($($rows:literal)*) => {
             match (tile.from.len(), tile.width <= LANES) {
-                // SAFETY: the caller promises what `rows` asks for.
-                $(($rows, false) => unsafe { rows::<$rows, 2>(tile, y, to, finish) },
-                  ($rows, true) => unsafe { rows::<$rows, 1>(tile, y, to, finish) },)*
+                $(($rows, false) => rows::<$rows, 2>(tile, y, to, finish),
+                  ($rows, true) => rows::<$rows, 1>(tile, y, to, finish),)*
                 _ => unreachable!("a tile has from one to {ROWS} rows"),
             }
         };
     }
-    by_rows!(1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+    // SAFETY: the caller promises what `rows` asks for.
+    unsafe { by_rows!(1 2 3 4 5 6 7 8 9 10 11 12 13 14) }
 }
 
 /// The tile of `P` rows and `V` registers a row.

@@ -1,3 +1,5 @@
+//! Tiles against their formula.
+
 use super::*;
 use crate::ops::epilogue::Activation;
 
