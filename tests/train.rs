@@ -20,12 +20,12 @@ pub fn train(folder: &Path, spec: &Path, more: &[&str]) -> Value {
     train_with(folder, spec, more, None)
 }
 
-/// The same with a number of threads for everything that asks rayon.
+/// The same on a number of threads.
 pub fn train_with(folder: &Path, spec: &Path, more: &[&str], threads: Option<usize>) -> Value {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mtlc"));
     command.current_dir(folder).arg("run").arg(spec).arg("--json").args(more);
     if let Some(threads) = threads {
-        command.env("RAYON_NUM_THREADS", threads.to_string());
+        command.args(["--threads", &threads.to_string()]);
     }
     let output = command.output().expect("the command starts");
     let text = String::from_utf8_lossy(&output.stdout);

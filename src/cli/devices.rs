@@ -2,6 +2,7 @@
 
 use super::console::{Console, table};
 use crate::engine::ENGINES;
+use crate::kernels::cpu::{parallel, tile};
 use crate::kernels::cuda;
 use crate::model::Failure;
 use crate::plan::bytes;
@@ -16,7 +17,8 @@ pub struct Args {
 
 impl Args {
     pub fn run(&self, console: &Console) -> Result<(), Failure> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let object = |isa: &tile::Isa| json!({ "name": isa.name, "summary": isa.summary, "available": (isa.available)(), "used": isa.name == tile::chosen().name });
+        let kernels: Vec<_> = tile::all().iter().map(object).collect();
         let devices = cuda::devices();
         if console.json {
             let engines: Vec<_> = ENGINES.iter().map(|e| json!({ "name": e.name(), "summary": e.summary() })).collect();
@@ -26,12 +28,20 @@ impl Args {
                 }
                 Err(why) => json!({ "devices": [], "reason": why }),
             };
-            console.result_json(&json!({ "engines": engines, "cpu": { "threads": threads }, "cuda": cuda }));
+            console.result_json(&json!({ "engines": engines, "cpu": { "threads": parallel::threads(), "kernels": kernels }, "cuda": cuda }));
             return Ok(());
         }
         let mut rows: Vec<Vec<String>> =
             ENGINES.iter().map(|e| vec![format!("engine {}", e.name()), e.summary().into()]).collect();
-        rows.push(vec!["cpu".into(), format!("{threads} threads")]);
+        rows.push(vec!["cpu".into(), format!("{} threads", parallel::threads())]);
+        rows.extend(tile::all().iter().map(|isa| {
+            let state = match (isa.available)() {
+                true if isa.name == tile::chosen().name => " (used)",
+                true => "",
+                false => " (not on this machine)",
+            };
+            vec![format!("kernels {}", isa.name), format!("{}{state}", isa.summary)]
+        }));
         match devices {
             Ok(list) => rows.extend(list.iter().enumerate().map(|(i, d)| {
                 let (major, minor) = d.capability;

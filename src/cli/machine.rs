@@ -1,8 +1,34 @@
-//! What this machine can hold. A run that cannot fit is refused before it takes the machine down with it.
+//! What this machine can hold, and how it is told to compute. A run that cannot fit is refused before it takes the machine down
+//! with it.
 
+use crate::base::diagnostic::closest;
 use crate::base::{Diagnostic, Result};
+use crate::kernels::cpu::{parallel, tile};
 use crate::model::Model;
 use crate::plan::{Memory, bytes};
+
+/// Sets the number of threads and the instructions of the kernels, where the user names them.
+pub fn choose(threads: Option<u32>, kernels: Option<&str>) -> Result<()> {
+    if let Some(name) = kernels
+        && let Err(usable) = tile::choose(name)
+    {
+        let exists = tile::all().iter().any(|isa| isa.name == name);
+        let message = if exists {
+            format!("this machine has no `{name}` instructions")
+        } else {
+            format!("there are no kernels `{name}`")
+        };
+        let help = match closest(name, usable.iter().copied()).filter(|_| !exists) {
+            Some(best) => format!("did you mean `{best}`?"),
+            None => format!("it has {}", usable.join(", ")),
+        };
+        return Err(Diagnostic::error(message).help(help).into());
+    }
+    if let Some(threads) = threads {
+        assert!(parallel::set_threads(threads as usize), "bug: something was computed before the threads were set");
+    }
+    Ok(())
+}
 
 /// Refuses what needs more memory than there is, by the plan. Where the machine does not say, nothing is refused.
 pub fn check_room(memory: &Memory, model: &Model) -> Result<()> {

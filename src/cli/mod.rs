@@ -26,6 +26,12 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(name = "mtlc", version, about, disable_help_subcommand = true)]
 struct Cli {
+    /// Threads to compute with [default: as many as the machine runs at once]
+    #[arg(long, global = true, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
+    /// The instructions to compute with; `mtlc devices` lists them [default: the best of the machine]
+    #[arg(long, global = true, value_name = "NAME")]
+    kernels: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -88,7 +94,11 @@ pub fn main() -> ExitCode {
     };
     let console = Console::new(cli.command.json());
     std::panic::set_hook(Box::new(|_| {}));
-    match catch_unwind(AssertUnwindSafe(|| cli.command.run(&console))) {
+    let run = || {
+        machine::choose(cli.threads, cli.kernels.as_deref())?;
+        cli.command.run(&console)
+    };
+    match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(())) => {
             if console.finish() {
                 ExitCode::SUCCESS

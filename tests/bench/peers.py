@@ -47,11 +47,10 @@ class Mtlc:
         with tempfile.TemporaryDirectory() as folder:
             dump = os.path.join(folder, "dump.safetensors")
             self.process = subprocess.Popen(
-                [*command(mtlc, spec, mode, batch), "--interactive", "--dump", dump],
+                [*command(mtlc, spec, mode, batch), "--threads", str(threads), "--interactive", "--dump", dump],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
-                env={**os.environ, "RAYON_NUM_THREADS": str(threads)},
             )
             self.facts = self.read()
             tensors = load_file(dump)

@@ -128,8 +128,7 @@ def ratio(theirs, ours):
 
 def peak(command):
     """Peak resident bytes of a command, and what it printed."""
-    env = {**os.environ, "RAYON_NUM_THREADS": str(THREADS)}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=env)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
     text = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     assert status == 0, f"{command} failed"

@@ -1,6 +1,7 @@
 //! Kernels that share work among threads give the same bits whatever the number of threads.
 
 use mtlc::base::{DType, Type};
+use mtlc::kernels::cpu::parallel::with_threads;
 use mtlc::kernels::cpu::{Backward, Gradient, Input, Shapes, find};
 use mtlc::ops::{self, Op};
 use rand::{Rng, SeedableRng};
@@ -57,8 +58,7 @@ fn bits(op: &Op, types: &[Type], batch: usize, threads: usize) -> Vec<Vec<u32>> 
     let output = op.signature(types).expect("the types fit");
     let cotangent = numbers(output.elements(batch));
     let shapes = Shapes::new(types.iter().map(|t| t.at(batch)).collect(), output.at(batch));
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads start");
-    pool.install(|| {
+    with_threads(threads, || {
         let kernel = find(op).expect("the op has a kernel");
         let given: Vec<Input> = inputs.iter().map(|i| Input::Numbers(i)).collect();
         let mut result = vec![0.0; cotangent.len()];

@@ -101,6 +101,7 @@ impl Window {
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init, reason = "windows are lists of ranges")]
 mod tests {
     use super::*;
 

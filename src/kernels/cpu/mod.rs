@@ -28,6 +28,7 @@ mod rows;
 mod sequence;
 mod shape;
 mod softmax;
+mod team;
 pub mod tile;
 mod unfold;
 mod wide;

@@ -2,8 +2,11 @@
 //!
 //! What a thread computes never depends on how many there are: pieces are cut by sizes alone, and every number has one writer.
 
-use rayon::prelude::*;
+use super::team;
+use super::tile::Results;
 use std::cell::RefCell;
+
+pub use super::team::{set_threads, threads, with_threads};
 
 /// Below this many operations, starting threads costs more than they save.
 const GRAIN: usize = 1 << 16;
@@ -11,19 +14,26 @@ const GRAIN: usize = 1 << 16;
 /// Calls `f(i, piece)` for each piece of `size` numbers of `data`, `work` operations long each.
 pub fn pieces(data: &mut [f32], size: usize, work: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
     let (size, work) = (size.max(1), work.max(1));
+    let count = data.len().div_ceil(size);
     let together = GRAIN.div_ceil(work);
-    if data.len().div_ceil(size) < 2 * together || rayon::current_num_threads() == 1 {
+    if count < 2 * together || threads() == 1 {
         return data.chunks_mut(size).enumerate().for_each(|(i, piece)| f(i, piece));
     }
-    data.par_chunks_mut(size).with_min_len(together).enumerate().for_each(|(i, piece)| f(i, piece));
+    let (len, all) = (data.len(), Results::new(data));
+    team::run(count.div_ceil(together), &|task| {
+        for i in task * together..count.min((task + 1) * together) {
+            // SAFETY: piece `i` belongs to this task alone, and no two pieces overlap.
+            f(i, unsafe { all.part(i * size, size.min(len - i * size)) });
+        }
+    });
 }
 
 /// Calls `f(i)` for each of `count` tasks, `work` operations long each, on whatever thread is free. A task owns what it writes.
 pub fn tasks(count: usize, work: usize, f: impl Fn(usize) + Sync) {
-    if count < 2 || count.saturating_mul(work) < 2 * GRAIN || rayon::current_num_threads() == 1 {
+    if count < 2 || count.saturating_mul(work) < 2 * GRAIN || threads() == 1 {
         return (0..count).for_each(f);
     }
-    (0..count).into_par_iter().with_max_len(1).for_each(&f);
+    team::run(count, &f);
 }
 
 /// Numbers in a piece of a long array.
