@@ -1,15 +1,16 @@
-//! `linear`: one matrix product forward, two backward.
+//! `linear`: one matrix product forward, two backward. A weight that does not move is packed into panels once.
+//!
+//! With `y = f(z + r)`, `z = x · wᵀ + b`, and `dz = dy · f′`: `dx = dz · w`, `dw = dzᵀ · x`, `db = Σ dz` and `dr = dz`.
 
-use super::gemm::{Matrix, product};
-use super::math::{sum_pairs, vectorised};
+use super::math::vectorised;
+use super::parallel::{long, pieces, scratch};
+use super::product::{Left, Product, Right};
+use super::tile::{Finish, WIDTH, packed_len, panel_of_rows, slope, slope_from_result};
 use super::{Backward, Gradient, Input, Kernel, Shapes};
+use crate::ops::epilogue::Activation;
 use crate::ops::linear::Linear;
-use rayon::prelude::*;
 
-/// Fewer numbers than this are not worth a thread.
-const PARALLEL: usize = 1 << 17;
-
-/// Columns of the result that a thread works on.
+/// Columns of a sum of rows that a thread works on.
 const COLUMNS: usize = 64;
 
 /// Rows of `x`, width in and width out.
@@ -19,43 +20,142 @@ fn sizes(shapes: &Shapes) -> (usize, usize, usize) {
     (x[..x.len() - 1].iter().product(), width, out)
 }
 
+/// The end of a linear layer: everything but its activation.
+fn finish<'a>(op: &Linear, inputs: &[Input<'a>]) -> Finish<'a> {
+    let residual = 2 + usize::from(op.bias);
+    Finish {
+        bias: op.bias.then(|| inputs[2].numbers()),
+        residual: op.epilogue.residual.then(|| inputs[residual].numbers()),
+        ..Finish::default()
+    }
+}
+
+/// `f(x · wᵀ + b + r)`.
+fn forward(inputs: &[Input], shapes: &Shapes, output: &mut [f32], finish: &Finish) {
+    let (rows, width, out) = sizes(shapes);
+    let right = match inputs[1] {
+        Input::Prepared(panels) => Right::Packed(panels),
+        w => Right::Columns { numbers: w.numbers(), row: width },
+    };
+    let left = Left::Rows { numbers: inputs[0].numbers(), row: width };
+    Product { rows, columns: out, depth: width, left, right }.run(output, out, finish);
+}
+
+/// An activation whose slope only follows from what it is applied to.
+fn needs_its_argument(op: &Linear) -> bool {
+    op.epilogue.activation.is_some_and(|f| !f.slope_from_result())
+}
+
 impl Kernel for Linear {
     fn reads(&self, i: usize) -> bool {
-        i < 2
+        i < 2 || needs_its_argument(self)
+    }
+
+    fn reads_output(&self) -> bool {
+        self.epilogue.activation.is_some_and(Activation::slope_from_result)
+    }
+
+    fn prepare(&self, i: usize, numbers: &[f32], shapes: &Shapes) -> Option<Vec<f32>> {
+        if i != 1 {
+            return None;
+        }
+        let (_, width, out) = sizes(shapes);
+        let mut panels = vec![0.0; packed_len(out, width)];
+        pieces(&mut panels, width * WIDTH, width * WIDTH, |panel, numbers_of| {
+            let first = panel * WIDTH;
+            panel_of_rows(numbers_of, &numbers[first * width..], width, WIDTH.min(out - first), width);
+        });
+        Some(panels)
     }
 
     fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
-        let (rows, width, out) = sizes(shapes);
-        if self.bias {
-            let bias = inputs[2].numbers();
-            output.chunks_exact_mut(out).for_each(|row| row.copy_from_slice(bias));
-        }
-        let (x, w) = (inputs[0].numbers(), inputs[1].numbers());
-        if rows == 1 {
-            return row_times_matrix(x, w, self.bias, output);
-        }
-        product(Matrix::new(x, rows, width), Matrix::new(w, out, width).t(), output, self.bias);
+        let finish = Finish { activation: self.epilogue.activation, ..finish(self, inputs) };
+        forward(inputs, shapes, output, &finish);
     }
 
     fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
+        let Some(activation) = self.epilogue.activation else { return self.pull(call, call.cotangent, gradients) };
+        let n = call.cotangent.len();
+        scratch(n, |dz| {
+            if needs_its_argument(self) {
+                forward(call.inputs, call.shapes, dz, &finish(self, call.inputs));
+                through(dz, call.cotangent, None, activation);
+            } else {
+                through(dz, call.cotangent, Some(call.output), activation);
+            }
+            self.pull(call, dz, gradients);
+        });
+    }
+}
+
+impl Linear {
+    /// Hands the gradient of `z` on.
+    fn pull(&self, call: &Backward, dz: &[f32], gradients: &mut [Option<Gradient>]) {
         let (rows, width, out) = sizes(call.shapes);
-        let dy = Matrix::new(call.cotangent, rows, out);
+        let add = |gradient: &Gradient| Finish { add: gradient.add, ..Finish::default() };
         if let Some(dx) = &mut gradients[0] {
-            product(dy, Matrix::new(call.inputs[1].numbers(), out, width), dx.data, dx.add);
+            let left = Left::Rows { numbers: dz, row: out };
+            let right = Right::Rows { numbers: call.inputs[1].numbers(), row: width };
+            Product { rows, columns: width, depth: out, left, right }.run(dx.data, width, &add(dx));
         }
         if let Some(dw) = &mut gradients[1] {
-            product(dy.t(), Matrix::new(call.inputs[0].numbers(), rows, width), dw.data, dw.add);
+            let left = Left::Columns { numbers: dz, row: out };
+            let right = Right::Rows { numbers: call.inputs[0].numbers(), row: width };
+            Product { rows: out, columns: width, depth: rows, left, right }.run(dw.data, width, &add(dw));
         }
-        if let Some(db) = gradients.get_mut(2).and_then(Option::as_mut) {
-            sum_rows(call.cotangent, out, db);
+        let mut rest = gradients[2..].iter_mut();
+        if let Some(db) = rest.by_ref().take(usize::from(self.bias)).flatten().next() {
+            sum_rows(dz, out, db);
         }
+        if let Some(Some(dr)) = rest.next() {
+            dr.set_by(dz, dz, |d, _| d);
+        }
+    }
+}
+
+/// `dz = dy · f′`, by the result where there is one, and otherwise by the argument, which stands in `dz`.
+fn through(dz: &mut [f32], dy: &[f32], y: Option<&[f32]>, activation: Activation) {
+    macro_rules! each {
+        ($($pattern:pat => $value:expr),* $(,)?) => {
+            match activation {
+                // The activation is a constant in each arm, so that the loops within have no branch on it.
+                $($pattern => long(dz, |start, dz| {
+                    let (dy, y) = (&dy[start..][..dz.len()], y.map(|y| &y[start..][..dz.len()]));
+                    vectorised(
+                        #[inline(always)]
+                        || match y {
+                            Some(y) => {
+                                for ((z, d), y) in dz.iter_mut().zip(dy).zip(y) {
+                                    *z = d * slope_from_result($value, *y);
+                                }
+                            }
+                            None => {
+                                for (z, d) in dz.iter_mut().zip(dy) {
+                                    *z = d * slope($value, *z);
+                                }
+                            }
+                        },
+                    );
+                }),)*
+            }
+        };
+    }
+    each! {
+        Activation::Relu => Activation::Relu,
+        Activation::Relu6 => Activation::Relu6,
+        Activation::LeakyRelu(by) => Activation::LeakyRelu(by),
+        Activation::Hardswish => Activation::Hardswish,
+        Activation::Silu => Activation::Silu,
+        Activation::Gelu => Activation::Gelu,
+        Activation::Sigmoid => Activation::Sigmoid,
+        Activation::Tanh => Activation::Tanh,
     }
 }
 
 /// Adds up rows in their order. Threads share the columns.
 fn sum_rows(rows: &[f32], width: usize, sum: &mut Gradient) {
     let add = sum.add;
-    let part = |first: usize, sum: &mut [f32]| {
+    pieces(sum.data, COLUMNS, rows.len() / width.div_ceil(COLUMNS), |i, sum| {
         vectorised(
             #[inline(always)]
             || {
@@ -63,35 +163,11 @@ fn sum_rows(rows: &[f32], width: usize, sum: &mut Gradient) {
                     sum.fill(0.0);
                 }
                 for row in rows.chunks_exact(width) {
-                    for (s, d) in sum.iter_mut().zip(&row[first..]) {
+                    for (s, d) in sum.iter_mut().zip(&row[i * COLUMNS..]) {
                         *s += d;
                     }
                 }
             },
         );
-    };
-    if rows.len() < PARALLEL {
-        return part(0, sum.data);
-    }
-    sum.data.par_chunks_mut(COLUMNS).enumerate().for_each(|(i, sum)| part(i * COLUMNS, sum));
-}
-
-/// One row: a dot product for each row of the weight, which is read once and needs no packing.
-fn row_times_matrix(x: &[f32], w: &[f32], add: bool, output: &mut [f32]) {
-    let part = |first: usize, output: &mut [f32]| {
-        let w = &w[first * x.len()..];
-        vectorised(
-            #[inline(always)]
-            || {
-                for (y, w) in output.iter_mut().zip(w.chunks_exact(x.len())) {
-                    let sum = sum_pairs(x, w, |x, w| x * w);
-                    *y = if add { *y + sum } else { sum };
-                }
-            },
-        );
-    };
-    if w.len() < PARALLEL {
-        return part(0, output);
-    }
-    output.par_chunks_mut(COLUMNS).enumerate().for_each(|(i, output)| part(i * COLUMNS, output));
+    });
 }

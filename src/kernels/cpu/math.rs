@@ -66,21 +66,24 @@ pub fn tanh(x: f32) -> f32 {
     if x.abs() < 0.625 { near } else { far }
 }
 
-/// The error function, off by at most 2 · 10⁻⁷: `1 − e^(−a · q(a))` with `a = |x|` and a polynomial `q`, fitted on [0, 4] for the
-/// least largest error; ±1 beyond.
+/// The error function, off by at most 3 · 10⁻⁷: on [−4, 4] the quotient of two polynomials in x², the first times x, which takes
+/// half the operations of a formula by a power; ±1 beyond.
 #[inline(always)]
 pub fn erf(x: f32) -> f32 {
-    let a = x.abs().clamp(0.0, 4.0);
-    let q = 3.143_608e-5;
-    let q = q * a - 3.087_685_3e-4;
-    let q = q * a + 1.032_292_8e-3;
-    let q = q * a + 5.371_097_4e-4;
-    let q = q * a - 1.958_411_2e-2;
-    let q = q * a + 1.029_196_8e-1;
-    let q = q * a + 6.365_977e-1;
-    let q = q * a + 1.128_380_3;
-    let near = 1.0 - exp(-a * q);
-    (if x.abs() >= 4.0 { 1.0 } else { near }).copysign(x)
+    let z = x * x;
+    let p = -2.726_142_3e-10;
+    let p = p * z + 2.770_681_4e-8;
+    let p = p * z - 2.101_024e-6;
+    let p = p * z - 5.692_506_4e-5;
+    let p = p * z - 7.349_906_3e-4;
+    let p = p * z - 2.954_598e-3;
+    let p = p * z - 1.609_603_3e-2;
+    let q = -1.456_607_2e-5;
+    let q = q * z - 2.133_740_6e-4;
+    let q = q * z - 1.682_827e-3;
+    let q = q * z - 7.373_329e-3;
+    let q = q * z - 1.426_473_9e-2;
+    if x.abs() >= 4.0 { 1.0f32.copysign(x) } else { x * p / q }
 }
 
 /// Running sums, always the same number of them, so that a sum has the same bits on all machines. They are added up in their order:
@@ -176,7 +179,7 @@ mod tests {
     fn erf_is_right_over_the_whole_range() {
         for x in range().chain((-50_000..50_000).map(|i| i as f32 * 1e-4)) {
             let error = (f64::from(erf(x)) - libm::erf(f64::from(x))).abs();
-            assert!(error <= 2e-7, "erf({x:e}) is off by {error:e}");
+            assert!(error <= 3e-7, "erf({x:e}) is off by {error:e}");
         }
         assert!(erf(f32::NAN).is_nan());
         assert_eq!([erf(4.0), erf(f32::NEG_INFINITY), erf(0.0)], [1.0, -1.0, 0.0]);

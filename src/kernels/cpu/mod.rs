@@ -22,6 +22,7 @@ mod norm;
 pub mod parallel;
 mod part;
 mod pool;
+mod product;
 mod relayout;
 mod resample;
 mod rows;

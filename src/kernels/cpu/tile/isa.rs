@@ -1,7 +1,7 @@
 //! Which instructions the kernels use: chosen once, the best that the machine has unless somebody forces another.
 
 use super::finish::Finish;
-use super::{Tile, avx2, avx512, portable};
+use super::{Tile, avx2, avx512, portable, transpose};
 use std::sync::OnceLock;
 
 /// The tile's formula for one set of instructions.
@@ -19,6 +19,7 @@ pub struct Isa {
     /// Whether this machine can run them.
     pub available: fn() -> bool,
     pub(super) tile: TileFn,
+    pub(super) transpose: transpose::BlockFn,
 }
 
 static ALL: &[Isa] = &[
@@ -28,6 +29,7 @@ static ALL: &[Isa] = &[
         summary: "AVX-512: 14 rows by 32 columns in 28 registers of 16 numbers",
         available: || is_x86_feature_detected!("avx512f"),
         tile: avx512::tile,
+        transpose: transpose::avx512,
     },
     #[cfg(target_arch = "x86_64")]
     Isa {
@@ -35,12 +37,14 @@ static ALL: &[Isa] = &[
         summary: "AVX2 and FMA: 6 rows by 16 columns in 12 registers of 8 numbers",
         available: || is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
         tile: avx2::tile,
+        transpose: transpose::avx2,
     },
     Isa {
         name: "portable",
         summary: "what the compiler makes of plain loops, on any machine",
         available: || true,
         tile: portable::tile,
+        transpose: transpose::portable,
     },
 ];
 
