@@ -3,6 +3,7 @@
 //!
 //! The cases stand in `goldens/`, see `goldens/README.md`. Two numbers agree when `|a − b| ≤ 10⁻⁵ · max(1, |b|)`.
 
+mod convolution;
 mod faults;
 mod kernels;
 mod signatures;

@@ -6,7 +6,7 @@
 //! depthwise convolution) those products would have one row, so that sum and its two gradients are written out.
 
 use super::epilogue::Epilogue;
-use super::operation::{Mismatch, Operation, count, image, parameter, require, sizes};
+use super::operation::{Maps, Mismatch, Operation, count, image, parameter, require, sizes};
 use super::sound::{NOWHERE, index_select};
 use super::value::{T2, T3, T4, Tape, Value};
 use super::window::Window;
@@ -46,6 +46,10 @@ impl Operation for Conv2d {
 
     fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {
         self.epilogue.define(inputs, |inputs| self.filtered(inputs))
+    }
+
+    fn maps(&self, _inputs: &[Type]) -> Maps {
+        Maps::ChannelsLast
     }
 
     fn flops(&self, inputs: &[Type], output: &Type) -> u64 {

@@ -9,7 +9,7 @@
 //! over the input pixels that reach it. Gradients are dfdx's.
 
 use super::conv2d::image_and_filters;
-use super::operation::{Mismatch, Operation, parameter, require, sizes};
+use super::operation::{Maps, Mismatch, Operation, parameter, require, sizes};
 use super::sound::{NOWHERE, index_select};
 use super::value::{T4, Tape, Value};
 use crate::base::Type;
@@ -112,6 +112,10 @@ impl Operation for ConvTranspose2d {
             Some(b) => (y + b.broadcast_like::<_, Axes3<0, 2, 3>>(&(batch, g * per_group, oh, ow))).into(),
             None => y.into(),
         }
+    }
+
+    fn maps(&self, _inputs: &[Type]) -> Maps {
+        Maps::ChannelsLast
     }
 
     fn flops(&self, inputs: &[Type], output: &Type) -> u64 {

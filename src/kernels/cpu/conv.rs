@@ -1,11 +1,22 @@
-//! `conv2d` and `conv_transpose2d`: filter banks, one the transpose of the other; formulas stand with the ops.
+//! `conv2d` and `conv_transpose2d`: filter banks, one the transpose of the other; formulas stand with the ops. Maps have their
+//! channels last; weights are as the ops say.
 
-use super::bank::{Bank, bias_gradient, fill};
+mod axis;
+mod correlation;
+mod frame;
+mod gradient;
+mod slopes;
+
+use super::bank::Bank;
+use super::parallel::scratch;
+use super::tile::Finish;
 use super::unfold::Sliding;
-use super::{Backward, Gradient, Input, Kernel, Shapes, depthwise};
+use super::{Backward, Gradient, Input, Kernel, Shapes};
 use crate::ops::conv_transpose2d::ConvTranspose2d;
 use crate::ops::conv2d::Conv2d;
+use crate::ops::epilogue::Activation;
 use crate::ops::window::Window;
+use correlation::Correlation;
 
 /// The last two sizes of a shape.
 fn size(shape: &[usize]) -> [usize; 2] {
@@ -30,37 +41,92 @@ fn of_transpose(op: &ConvTranspose2d, shapes: &Shapes) -> Bank {
     Bank { batch: x[0], groups: op.groups, rows: w[0] / op.groups, channels: w[1], sliding }
 }
 
+/// Runs a correlation by weights in either form.
+fn correlate(correlation: &Correlation, w: Input, x: &[f32], y: &mut [f32], finish: &Finish) {
+    match w {
+        Input::Prepared(packed) => correlation.run(packed, x, y, finish),
+        w => correlation.with_packed(w.numbers(), |packed| correlation.run(packed, x, y, finish)),
+    }
+}
+
+/// A gradient goes through the weights as they are: what is prepared is for the forward pass.
+fn plain(w: Input) -> Input {
+    Input::Numbers(w.numbers())
+}
+
+fn prepare(correlation: &Correlation, w: &[f32]) -> Vec<f32> {
+    let mut packed = vec![0.0; correlation.packed_len()];
+    correlation.pack(w, &mut packed);
+    packed
+}
+
+impl Conv2d {
+    fn finish<'a>(&self, inputs: &[Input<'a>], activation: Option<Activation>) -> Finish<'a> {
+        let residual = self.epilogue.residual.then(|| inputs[inputs.len() - 1].numbers());
+        Finish { bias: self.bias.then(|| inputs[2].numbers()), residual, activation, add: false }
+    }
+
+    /// Leaves all gradients but that of the residual, from the gradient of the sum before the activation.
+    fn pull(&self, call: &Backward, dz: &[f32], gradients: &mut [Option<Gradient>]) {
+        let bank = of_conv(self, call.shapes);
+        if let Some(dx) = &mut gradients[0] {
+            let finish = Finish { add: dx.add, ..Finish::default() };
+            correlate(&Correlation::stamp(&bank), plain(call.inputs[1]), dz, dx.data, &finish);
+        }
+        if let Some(dw) = &mut gradients[1] {
+            gradient::gradient(&bank, dz, call.inputs[0].numbers(), dw);
+        }
+        if let Some(db) = gradients.get_mut(2).and_then(Option::as_mut).filter(|_| self.bias) {
+            slopes::bias(dz, db);
+        }
+    }
+}
+
 impl Kernel for Conv2d {
     fn reads(&self, i: usize) -> bool {
-        i < 2
+        i < 2 || self.epilogue.activation.is_some_and(|f| !f.slope_from_result())
+    }
+
+    fn reads_output(&self) -> bool {
+        self.epilogue.activation.is_some_and(Activation::slope_from_result)
+    }
+
+    fn prepare(&self, i: usize, numbers: &[f32], shapes: &Shapes) -> Option<Vec<f32>> {
+        (i == 1).then(|| prepare(&Correlation::filter(&of_conv(self, shapes)), numbers))
     }
 
     fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
-        let (bank, x, w) = (of_conv(self, shapes), inputs[0].numbers(), inputs[1].numbers());
-        if self.bias {
-            fill(inputs[2].numbers(), bank.sliding.places(), output);
-        }
-        if depthwise::fits(&bank) {
-            depthwise::filter(&bank, w, x, output, self.bias);
-        } else {
-            bank.filter(w, x, output, self.bias);
-        }
+        let filter = Correlation::filter(&of_conv(self, shapes));
+        let finish = self.finish(inputs, self.epilogue.activation);
+        correlate(&filter, inputs[1], inputs[0].numbers(), output, &finish);
     }
 
     fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
-        let (bank, dy) = (of_conv(self, call.shapes), call.cotangent);
-        let by_channel = depthwise::fits(&bank);
-        if let Some(dx) = &mut gradients[0] {
-            let stamp = if by_channel { depthwise::stamp } else { Bank::stamp };
-            stamp(&bank, call.inputs[1].numbers(), dy, dx.data, dx.add);
-        }
-        if let Some(dw) = &mut gradients[1] {
-            let gradient = if by_channel { depthwise::gradient } else { Bank::gradient };
-            gradient(&bank, dy, call.inputs[0].numbers(), dw.data, dw.add);
-        }
-        if let Some(db) = gradients.get_mut(2).and_then(Option::as_mut) {
-            bias_gradient(dy, bank.sliding.places(), db.data, db.add);
-        }
+        let residual = if self.epilogue.residual { gradients.len() - 1 } else { gradients.len() };
+        let (gradients, residual) = gradients.split_at_mut(residual);
+        let mut residual = residual.first_mut().and_then(Option::as_mut);
+        let Some(activation) = self.epilogue.activation else {
+            if let Some(dr) = &mut residual {
+                dr.set_by(call.cotangent, call.cotangent, |dz, _| dz);
+            }
+            return self.pull(call, call.cotangent, gradients);
+        };
+        scratch(call.cotangent.len(), |dz| {
+            if activation.slope_from_result() {
+                slopes::through(activation, call.output, call.cotangent, dz);
+            } else {
+                scratch(dz.len(), |z| {
+                    let filter = Correlation::filter(&of_conv(self, call.shapes));
+                    let finish = self.finish(call.inputs, None);
+                    correlate(&filter, call.inputs[1], call.inputs[0].numbers(), z, &finish);
+                    slopes::through(activation, z, call.cotangent, dz);
+                });
+            }
+            if let Some(dr) = &mut residual {
+                dr.set_by(dz, dz, |dz, _| dz);
+            }
+            self.pull(call, dz, gradients);
+        });
     }
 }
 
@@ -69,24 +135,27 @@ impl Kernel for ConvTranspose2d {
         i < 2
     }
 
+    fn prepare(&self, i: usize, numbers: &[f32], shapes: &Shapes) -> Option<Vec<f32>> {
+        (i == 1).then(|| prepare(&Correlation::stamp(&of_transpose(self, shapes)), numbers))
+    }
+
     fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
-        let bank = of_transpose(self, shapes);
-        if self.bias {
-            fill(inputs[2].numbers(), bank.sliding.pixels(), output);
-        }
-        bank.stamp(inputs[1].numbers(), inputs[0].numbers(), output, self.bias);
+        let stamp = Correlation::stamp(&of_transpose(self, shapes));
+        let finish = Finish { bias: self.bias.then(|| inputs[2].numbers()), ..Finish::default() };
+        correlate(&stamp, inputs[1], inputs[0].numbers(), output, &finish);
     }
 
     fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
         let (bank, dy) = (of_transpose(self, call.shapes), call.cotangent);
         if let Some(dx) = &mut gradients[0] {
-            bank.filter(call.inputs[1].numbers(), dy, dx.data, dx.add);
+            let finish = Finish { add: dx.add, ..Finish::default() };
+            correlate(&Correlation::filter(&bank), plain(call.inputs[1]), dy, dx.data, &finish);
         }
         if let Some(dw) = &mut gradients[1] {
-            bank.gradient(call.inputs[0].numbers(), dy, dw.data, dw.add);
+            gradient::gradient(&bank, call.inputs[0].numbers(), dy, dw);
         }
         if let Some(db) = gradients.get_mut(2).and_then(Option::as_mut) {
-            bias_gradient(dy, bank.sliding.pixels(), db.data, db.add);
+            slopes::bias(dy, db);
         }
     }
 }

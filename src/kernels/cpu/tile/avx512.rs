@@ -62,10 +62,12 @@ unsafe fn rows<const P: usize, const V: usize>(tile: &Tile, y: *mut f32, to: &[u
                 at += tile.x_step;
             }
         }
-        if V == 2 && tile.width == WIDTH && finish.is_empty() {
+        if V == 2 && tile.width == WIDTH && (finish.is_empty() || finish.only_adds()) {
             for p in 0..P {
                 for v in 0..V {
-                    _mm512_storeu_ps(y.add(to[p] + v * LANES), sums[p][v]);
+                    let y = y.add(to[p] + v * LANES);
+                    let sum = if finish.add { _mm512_add_ps(_mm512_loadu_ps(y), sums[p][v]) } else { sums[p][v] };
+                    _mm512_storeu_ps(y, sum);
                 }
             }
             return;

@@ -18,7 +18,15 @@ pub struct Finish<'a> {
 
 impl Finish<'_> {
     pub fn is_empty(&self) -> bool {
-        self.bias.is_none() && self.residual.is_none() && self.activation.is_none() && !self.add
+        self.as_they_are() && !self.add
+    }
+
+    pub fn only_adds(&self) -> bool {
+        self.as_they_are() && self.add
+    }
+
+    fn as_they_are(&self) -> bool {
+        self.bias.is_none() && self.residual.is_none() && self.activation.is_none()
     }
 }
 
