@@ -4,8 +4,10 @@
 //! The cases stand in `goldens/`, see `goldens/README.md`. Two numbers agree when `|a − b| ≤ 10⁻⁵ · max(1, |b|)`.
 
 mod convolution;
+mod depthwise;
 mod faults;
 mod kernels;
+mod maps;
 mod signatures;
 mod tapes;
 mod threads;

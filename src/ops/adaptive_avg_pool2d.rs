@@ -3,7 +3,7 @@
 //! `x` of `[batch, C, H, W]`. Row `i` of `n` averages the rows from `⌊i · H / n⌋` up to `⌈(i + 1) · H / n⌉`, and
 //! columns alike, as in PyTorch.
 
-use super::operation::{Mismatch, Operation};
+use super::operation::{Maps, Mismatch, Operation};
 use super::value::{Tape, Value, take};
 use super::window::{resample, resized};
 use crate::base::Type;
@@ -35,6 +35,10 @@ impl Operation for AdaptiveAvgPool2d {
             };
             (0..oh * ow).map(window).collect()
         })
+    }
+
+    fn maps(&self, _inputs: &[Type]) -> Maps {
+        Maps::ChannelsLast
     }
 
     fn flops(&self, inputs: &[Type], output: &Type) -> u64 {

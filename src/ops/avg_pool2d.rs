@@ -3,7 +3,7 @@
 //! `x` of `[batch, C, H, W]`. Padding counts as zeros when `count_padding` is true, and not at all otherwise, as
 //! PyTorch's `count_include_pad` and TensorFlow's `SAME` have it.
 
-use super::operation::{Mismatch, Operation};
+use super::operation::{Maps, Mismatch, Operation};
 use super::value::{Tape, Value, take};
 use super::window::{Window, resample};
 use crate::base::Type;
@@ -42,6 +42,10 @@ impl Operation for AvgPool2d {
         };
         let window = self.window();
         resample(x, window.output(size), |size| window.positions(size).into_iter().map(mean).collect())
+    }
+
+    fn maps(&self, _inputs: &[Type]) -> Maps {
+        Maps::ChannelsLast
     }
 
     fn flops(&self, _inputs: &[Type], output: &Type) -> u64 {

@@ -8,7 +8,7 @@
 
 use super::channel_mean::{by_channel, channels, mean};
 use super::epilogue::Epilogue;
-use super::operation::{Mismatch, Operation, attribute, numbers, parameter};
+use super::operation::{Maps, Mismatch, Operation, attribute, numbers, parameter};
 use super::value::{T1, T3, Tape, Value, take};
 use crate::base::Type;
 use dfdx::prelude::{Axes2, BroadcastTo, HasShape};
@@ -66,6 +66,10 @@ impl Operation for BatchNorm {
 
     fn differentiates(&self, input: usize) -> bool {
         !(self.own_moments && (1..3).contains(&input))
+    }
+
+    fn maps(&self, _inputs: &[Type]) -> Maps {
+        Maps::ChannelsLast
     }
 
     fn flops(&self, inputs: &[Type], _output: &Type) -> u64 {

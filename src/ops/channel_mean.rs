@@ -4,7 +4,7 @@
 //! axis but the channel's. The first half of the statistics of a batch norm in training. Places are summed before
 //! examples, which keeps the rounding of the sum small.
 
-use super::operation::{Mismatch, Operation, number, numbers, require};
+use super::operation::{Maps, Mismatch, Operation, number, numbers, require};
 use super::value::{T3, Tape, Value, take};
 use crate::base::{DType, Type};
 use dfdx::prelude::{Axis, HasShape, ReshapeTo, SumTo};
@@ -25,6 +25,10 @@ impl Operation for ChannelMean {
     fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {
         let [x] = take(inputs);
         mean(by_channel(x)).into()
+    }
+
+    fn maps(&self, _inputs: &[Type]) -> Maps {
+        Maps::ChannelsLast
     }
 
     fn flops(&self, inputs: &[Type], _output: &Type) -> u64 {

@@ -4,7 +4,7 @@
 //! `[batch, C]`, `[batch, C, L]` or `[batch, C, H, W]` and `m` from `channel_mean`. The gradient flows to `x` and `m`.
 
 use super::channel_mean::{by_channel, channels, mean};
-use super::operation::{Mismatch, Operation, numbers, parameter};
+use super::operation::{Maps, Mismatch, Operation, numbers, parameter};
 use super::value::{Tape, Value, take};
 use crate::base::{DType, Type};
 use dfdx::prelude::{Axes2, BroadcastTo};
@@ -29,6 +29,10 @@ impl Operation for ChannelVar {
         let x = by_channel(x);
         let m = m.r1().broadcast_like::<_, Axes2<0, 2>>(&x);
         mean((x - m).square()).into()
+    }
+
+    fn maps(&self, _inputs: &[Type]) -> Maps {
+        Maps::ChannelsLast
     }
 
     fn flops(&self, inputs: &[Type], _output: &Type) -> u64 {

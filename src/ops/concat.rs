@@ -2,7 +2,7 @@
 //!
 //! `axis` counts the batch as 0, and is at least 1; all other axes agree.
 
-use super::operation::{Mismatch, Operation, number, require};
+use super::operation::{Maps, Mismatch, Operation, number, require};
 use super::softmax::axis_of;
 use super::sound::copy;
 use super::value::{Tape, Value};
@@ -44,6 +44,11 @@ impl Operation for Concat {
         let parts = inputs.into_iter().map(|x| x.around(self.axis));
         let joined = parts.reduce(|a, b| (a, b).concat_along(Axis::<1>)).expect("the signature asks for one at least");
         Value::shaped(copy(joined), &dims)
+    }
+
+    /// Either order: the kernel counts axes as they are stored.
+    fn maps(&self, _inputs: &[Type]) -> Maps {
+        Maps::Any
     }
 
     fn flops(&self, _inputs: &[Type], _output: &Type) -> u64 {

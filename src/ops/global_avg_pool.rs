@@ -2,7 +2,7 @@
 //!
 //! `y[n, c] = Σ_{h, w} x[n, c, h, w] / (H · W)`, from `[batch, C, H, W]` to `[batch, C]`.
 
-use super::operation::{Mismatch, Operation, image, numbers};
+use super::operation::{Maps, Mismatch, Operation, image, numbers};
 use super::value::{Tape, Value, take};
 use crate::base::Type;
 use dfdx::prelude::{Axes2, MeanTo};
@@ -24,6 +24,10 @@ impl Operation for GlobalAvgPool {
     fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {
         let [x] = take(inputs);
         x.r4().mean::<_, Axes2<2, 3>>().into()
+    }
+
+    fn maps(&self, _inputs: &[Type]) -> Maps {
+        Maps::ChannelsLast
     }
 
     fn flops(&self, inputs: &[Type], _output: &Type) -> u64 {

@@ -4,7 +4,7 @@
 //! `y = (x − mean) / √(var + ε) · γ[c] + β[c]`, with mean and biased variance over the places and channels of a group,
 //! for `x` of `[batch, C, H, W]` and `γ`, `β` of `[C]`. Wu and He 2018.
 
-use super::operation::{Mismatch, Operation, attribute, image, numbers, parameter, require, sizes};
+use super::operation::{Maps, Mismatch, Operation, attribute, image, numbers, parameter, require, sizes};
 use super::value::{T4, Tape, Value, take};
 use crate::base::Type;
 use dfdx::prelude::{Axes3, Axis, BroadcastTo, HasShape, ReshapeTo};
@@ -41,6 +41,10 @@ impl Operation for GroupNorm {
         let y: T4<T> = groups.normalize::<Axis<2>>(self.epsilon).reshape_like(&shape);
         let gamma = gamma.r1().broadcast_like::<_, Axes3<0, 2, 3>>(&shape);
         (y * gamma + beta.r1().broadcast_like::<_, Axes3<0, 2, 3>>(&shape)).into()
+    }
+
+    fn maps(&self, _inputs: &[Type]) -> Maps {
+        Maps::ChannelsLast
     }
 
     fn flops(&self, _inputs: &[Type], output: &Type) -> u64 {

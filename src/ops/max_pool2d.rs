@@ -3,7 +3,7 @@
 //! `x` of `[batch, C, H, W]`; padding never wins. The gradient goes to the number that won, the first in row-major
 //! order of the window when several are equal, as in PyTorch; a NaN wins over every number.
 
-use super::operation::{Mismatch, Operation};
+use super::operation::{Maps, Mismatch, Operation};
 use super::sound::pick;
 use super::value::{Tape, Value, take};
 use super::window::Window;
@@ -47,6 +47,10 @@ impl Operation for MaxPool2d {
         });
         let winners = winners.collect();
         Value::shaped(pick(x.flat(), winners), &[dims[0], dims[1], oh, ow])
+    }
+
+    fn maps(&self, _inputs: &[Type]) -> Maps {
+        Maps::ChannelsLast
     }
 
     fn flops(&self, _inputs: &[Type], output: &Type) -> u64 {

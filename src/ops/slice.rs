@@ -3,7 +3,7 @@
 //! `axis` counts the batch as 0, and is at least 1. The gradient goes back to its place and adds up where slices
 //! overlap.
 
-use super::operation::{Mismatch, Operation, numbers, require};
+use super::operation::{Maps, Mismatch, Operation, numbers, require};
 use super::softmax::axis_of;
 use super::sound::index_select;
 use super::value::{Tape, Value, take};
@@ -37,6 +37,11 @@ impl Operation for Slice {
         dims[self.axis] = self.end - self.start;
         let [x] = take(inputs);
         Value::shaped(index_select(x.around(self.axis), (self.start..self.end).collect(), 0.0), &dims)
+    }
+
+    /// Either order: the kernel counts axes as they are stored.
+    fn maps(&self, _inputs: &[Type]) -> Maps {
+        Maps::Any
     }
 
     fn flops(&self, _inputs: &[Type], _output: &Type) -> u64 {

@@ -4,7 +4,7 @@
 //! axis, with pixels as areas (source place `(i + ½) · H / h − ½`, not below 0); `bilinear_aligned` maps corner centres
 //! onto corner centres (`i · (H − 1) / (h − 1)`). They agree with `torch.nn.functional.interpolate`.
 
-use super::operation::{Mismatch, Operation};
+use super::operation::{Maps, Mismatch, Operation};
 use super::value::{Tape, Value, take};
 use super::window::{resample, resized};
 use crate::base::Type;
@@ -28,17 +28,18 @@ pub struct Upsample {
 }
 
 impl Upsample {
-    /// The one or two source places of entry `i` along an axis, with their weights.
-    pub fn sources(&self, i: usize, from: usize, to: usize) -> Vec<(usize, f64)> {
+    /// The first source place of entry `i` along an axis, and the weights of it and of the next; that one's is 0 where it is not
+    /// read.
+    pub fn sources(&self, i: usize, from: usize, to: usize) -> (usize, [f64; 2]) {
         let place = match self.mode {
-            Mode::Nearest => return vec![(i * from / to, 1.0)],
+            Mode::Nearest => return (i * from / to, [1.0, 0.0]),
             Mode::Bilinear => ((i as f64 + 0.5) * from as f64 / to as f64 - 0.5).max(0.0),
             Mode::BilinearAligned if to == 1 => 0.0,
             Mode::BilinearAligned => i as f64 * (from - 1) as f64 / (to - 1) as f64,
         };
         let low = (place as usize).min(from - 1);
         let part = place - low as f64;
-        if part == 0.0 || low == from - 1 { vec![(low, 1.0)] } else { vec![(low, 1.0 - part), (low + 1, part)] }
+        if low == from - 1 { (low, [1.0, 0.0]) } else { (low, [1.0 - part, part]) }
     }
 }
 
@@ -53,9 +54,13 @@ impl Operation for Upsample {
         let [x] = take(inputs);
         let [oh, ow] = self.size;
         resample(x, self.size, |[h, w]| {
-            let columns: Vec<_> = (0..ow).map(|i| self.sources(i, w, ow)).collect();
+            let sources = |i: usize, from: usize, to: usize| {
+                let (first, [a, b]) = self.sources(i, from, to);
+                [(first, a), (first + 1, b)].into_iter().filter(|source| source.1 != 0.0).collect::<Vec<_>>()
+            };
+            let columns: Vec<_> = (0..ow).map(|i| sources(i, w, ow)).collect();
             let mut taps = Vec::with_capacity(oh * ow);
-            for rows in (0..oh).map(|i| self.sources(i, h, oh)) {
+            for rows in (0..oh).map(|i| sources(i, h, oh)) {
                 for columns in &columns {
                     let pixels =
                         rows.iter().flat_map(|&(y, a)| columns.iter().map(move |&(x, b)| (y * w + x, (a * b) as f32)));
@@ -64,6 +69,10 @@ impl Operation for Upsample {
             }
             taps
         })
+    }
+
+    fn maps(&self, _inputs: &[Type]) -> Maps {
+        Maps::ChannelsLast
     }
 
     fn flops(&self, _inputs: &[Type], output: &Type) -> u64 {

@@ -1,8 +1,47 @@
 //! Depthwise convolution: each channel by its own window.
 //!
-//! A plane is copied into its padding and taken apart by the stride: phase `(a, b)` holds the pixels whose row is `a` and whose
-//! column is `b` modulo the stride. Then each sample of the window reads consecutive numbers of one phase, for all positions
-//! at once, and no loop meets an edge. The positions get rows as wide as a phase's; what stands between them is left out.
+//! Over maps with their channels last: [`forward`], [`data_gradient`] and [`weight_gradient`], over windows packed by [`pack`].
+//!
+//! Over row-major maps, for as long as `conv2d` has them so: a plane is copied into its padding and taken apart by the stride.
+//! Phase `(a, b)` holds the pixels whose row is `a` and whose column is `b` modulo the stride. Then each sample of the window
+//! reads consecutive numbers of one phase, for all positions at once, and no loop meets an edge. The positions get rows as wide
+//! as a phase's; what stands between them is left out.
+
+mod general;
+mod geometry;
+mod input;
+mod sweep;
+mod weights;
+
+pub use geometry::{Geometry, pack};
+
+use crate::ops::epilogue::Activation;
+
+/// `y = f(w ⋆ x + bias + residual)`, with packed windows; `bias` and `residual` may be empty.
+pub fn forward(
+    g: &Geometry,
+    packed: &[f32],
+    x: &[f32],
+    bias: &[f32],
+    residual: &[f32],
+    activation: Option<Activation>,
+    y: &mut [f32],
+) {
+    let run = if g.known().is_some() { input::forward } else { general::forward };
+    run(g, packed, x, bias, residual, activation, y);
+}
+
+/// `dx = wᵀ ⋆ dy` or `dx += wᵀ ⋆ dy`, with packed windows.
+pub fn data_gradient(g: &Geometry, packed: &[f32], dy: &[f32], dx: &mut [f32], add: bool) {
+    let run = if g.known().is_some() { input::data_gradient } else { general::data_gradient };
+    run(g, packed, dy, dx, add);
+}
+
+/// The gradient of windows as they are stored, `[channels, 1, height, width]`, written or added.
+pub fn weight_gradient(g: &Geometry, dy: &[f32], x: &[f32], dw: &mut [f32], add: bool) {
+    let run = if g.known().is_some() { weights::weight_gradient } else { general::weight_gradient };
+    run(g, dy, x, dw, add);
+}
 
 use super::bank::Bank;
 use super::parallel::{pieces, scratch};

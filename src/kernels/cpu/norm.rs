@@ -1,157 +1,291 @@
-//! Batch norm: moments of channels, and the norm over given moments. Formulas stand with the ops.
+//! `batch_norm`: the norm over given moments, with its epilogue; formulas stand with the op.
+//!
+//! `z = (x − m) · s + β` with `s = γ / √(v + ε)`, and `y = f(z + residual)`. With `dz = dy · f′` the way back is
+//!
+//! - `dβ = Σ dz`, `dγ = Σ dz · (x − m) / √(v + ε)`, and the gradient of the residual is `dz`;
+//! - over given moments, `dx = dz · s`, `dm = −s · Σ dz`, `dv = −½ · s / (v + ε) · Σ dz · (x − m)`;
+//! - over the moments of x itself, `dx = (dz − Σ dz / n − (x − m) / (v + ε) · Σ dz · (x − m) / n) · s`.
+//!
+//! So one walk over memory sums, where sums are asked for, and one writes. Neither keeps `dz`: where the activation is
+//! [`Limits`], `dz` follows from `dy` and `y` as they are read, and otherwise it is computed a block at a time.
 
-use super::parallel::pieces;
-use super::wide::{centred, dot_centred, squares, sum};
+use super::channels::{Cut, planes, rows, transpose};
+use super::finish::{Limits, apply, slopes};
+use super::math::vectorised;
+use super::parallel::{pieces, scratch};
+use super::tasks::{Shared, tasks};
 use super::{Backward, Gradient, Input, Kernel, Shapes};
 use crate::ops::batch_norm::BatchNorm;
-use crate::ops::channel_mean::ChannelMean;
-use crate::ops::channel_var::ChannelVar;
+use std::ops::Range;
 
-/// Examples, channels and positions of `[batch, channels, …]`.
-fn sizes(shape: &[usize]) -> (usize, usize, usize) {
-    (shape[0], shape[1], shape[2..].iter().product())
+/// What the norm does to each channel: a strip each of `m`, `s` and `β`.
+struct Norm<'a> {
+    cut: Cut,
+    mean: &'a [f32],
+    scale: &'a [f32],
+    beta: &'a [f32],
+    op: &'a BatchNorm,
 }
 
-/// The rows of a channel: one for each example.
-fn rows(shape: &[usize], channel: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
-    let (batch, channels, positions) = sizes(shape);
-    (0..batch).map(move |b| {
-        let start = (b * channels + channel) * positions;
-        start..start + positions
+/// Calls `f` with the norm. `beta` may be empty, where nobody reads it.
+fn with_norm<R>(op: &BatchNorm, inputs: &[Input], channels: usize, f: impl FnOnce(&Norm) -> R) -> R {
+    let [mean, var, gamma, beta] = [1, 2, 3, 4].map(|i| inputs[i].numbers());
+    let cut = Cut::new(channels);
+    scratch(3 * cut.strip, |strips| {
+        let (means, rest) = strips.split_at_mut(cut.strip);
+        let (scales, betas) = rest.split_at_mut(cut.strip);
+        cut.repeat(|c| mean[c], means);
+        cut.repeat(|c| gamma[c] / (var[c] + op.epsilon as f32).sqrt(), scales);
+        cut.repeat(|c| beta.get(c).copied().unwrap_or(0.0), betas);
+        f(&Norm { cut, mean: means, scale: scales, beta: betas, op })
     })
 }
 
-/// Adds or writes the gradient of an image, plane by plane: `f(channel, the plane's numbers, g)` for each.
-fn each_plane(dx: &mut Gradient, shape: &[usize], f: impl Fn(usize, std::ops::Range<usize>, &mut [f32], bool) + Sync) {
-    let (_, channels, positions) = sizes(shape);
-    let add = dx.add;
-    pieces(dx.data, positions, positions, |plane, dx| {
-        f(plane % channels, plane * positions..(plane + 1) * positions, dx, add);
-    });
-}
-
-impl Kernel for ChannelMean {
-    fn reads(&self, _: usize) -> bool {
-        false
-    }
-
-    fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
-        let (x, shape) = (inputs[0].numbers(), &shapes.inputs[0]);
-        let (batch, _, positions) = sizes(shape);
-        pieces(output, 1, batch * positions, |c, mean| {
-            let total: f64 = rows(shape, c).map(|r| f64::from(sum(&x[r]))).sum();
-            mean[0] = (total / (batch * positions) as f64) as f32;
-        });
-    }
-
-    fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
-        let Some(dx) = &mut gradients[0] else { return };
-        let shape = &call.shapes.inputs[0];
-        let (batch, _, positions) = sizes(shape);
-        let n = (batch * positions) as f32;
-        each_plane(dx, shape, |c, _, dx, add| {
-            let d = call.cotangent[c] / n;
-            dx.iter_mut().for_each(|g| *g = if add { *g + d } else { d });
-        });
-    }
-}
-
-impl Kernel for ChannelVar {
-    fn reads(&self, _: usize) -> bool {
-        true
-    }
-
-    fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
-        let (x, mean, shape) = (inputs[0].numbers(), inputs[1].numbers(), &shapes.inputs[0]);
-        let (batch, _, positions) = sizes(shape);
-        pieces(output, 1, batch * positions, |c, var| {
-            let total: f64 = rows(shape, c).map(|r| f64::from(squares(&x[r], mean[c]))).sum();
-            var[0] = (total / (batch * positions) as f64) as f32;
-        });
-    }
-
-    fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
-        let (x, mean, shape) = (call.inputs[0].numbers(), call.inputs[1].numbers(), &call.shapes.inputs[0]);
-        let (batch, _, positions) = sizes(shape);
-        let n = (batch * positions) as f32;
-        if let Some(dx) = &mut gradients[0] {
-            each_plane(dx, shape, |c, range, dx, add| {
-                let (d, mean) = (call.cotangent[c] * 2.0 / n, mean[c]);
-                let each = dx.iter_mut().zip(&x[range]);
-                if add {
-                    each.for_each(|(g, x)| *g += d * (x - mean));
-                } else {
-                    each.for_each(|(g, x)| *g = d * (x - mean));
+impl Norm<'_> {
+    /// `y = f(z + residual)` for whole rows, `f` the limits; without a residual its slice is empty.
+    fn forward(&self, x: &[f32], residual: &[f32], limits: Limits, y: &mut [f32]) {
+        vectorised(
+            #[inline(always)]
+            || {
+                for (i, y) in y.chunks_mut(self.cut.strip).enumerate() {
+                    let (start, n) = (i * self.cut.strip, y.len());
+                    let x = &x[start..][..n];
+                    let (mean, scale, beta) = (&self.mean[..n], &self.scale[..n], &self.beta[..n]);
+                    if residual.is_empty() {
+                        for j in 0..n {
+                            y[j] = limits.hold((x[j] - mean[j]) * scale[j] + beta[j]);
+                        }
+                    } else {
+                        let residual = &residual[start..][..n];
+                        for j in 0..n {
+                            y[j] = limits.hold((x[j] - mean[j]) * scale[j] + beta[j] + residual[j]);
+                        }
+                    }
                 }
+            },
+        );
+    }
+}
+
+/// What the way back reads: numbers of the same length, empty where nothing is read.
+#[derive(Clone, Copy)]
+struct Back<'a> {
+    norm: &'a Norm<'a>,
+    dy: &'a [f32],
+    x: &'a [f32],
+    y: &'a [f32],
+    residual: &'a [f32],
+}
+
+impl Back<'_> {
+    /// Calls `f` with gradients of a block, results, and limits: `dz` is what the limits let pass.
+    fn with_dz<R>(&self, range: Range<usize>, f: impl FnOnce(&[f32], &[f32], Limits) -> R) -> R {
+        let dy = &self.dy[range.clone()];
+        let (limits, rest) = Limits::of(self.norm.op.epilogue.activation);
+        let Some(activation) = rest else {
+            return f(dy, if limits.any() { &self.y[range] } else { dy }, limits);
+        };
+        scratch(2 * dy.len(), |buffer| {
+            let (dz, z) = buffer.split_at_mut(dy.len());
+            dz.copy_from_slice(dy);
+            if activation.slope_from_result() {
+                slopes(activation, &self.y[range], dz);
+            } else {
+                let residual = if self.residual.is_empty() { &[] } else { &self.residual[range.clone()] };
+                self.norm.forward(&self.x[range], residual, Limits::NONE, z);
+                slopes(activation, z, dz);
+            }
+            f(dz, dz, Limits::NONE)
+        })
+    }
+
+    /// For each channel `Σ dz`, and then for each `Σ dz · (x − m)`.
+    fn sums(&self, totals: &mut [f32]) {
+        let cut = self.norm.cut;
+        cut.sums::<2>(self.dy.len(), 3, totals, |range, sums| {
+            let (plain, along) = sums.split_at_mut(cut.strip);
+            self.with_dz(range.clone(), |dy, y, limits| {
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        for (i, dy) in dy.chunks(cut.strip).enumerate() {
+                            let (start, n) = (i * cut.strip, dy.len());
+                            let (x, y) = (&self.x[range.start + start..][..n], &y[start..][..n]);
+                            let (plain, along, mean) = (&mut plain[..n], &mut along[..n], &self.norm.mean[..n]);
+                            for j in 0..n {
+                                let dz = limits.pass(dy[j], y[j]);
+                                plain[j] += dz;
+                                along[j] += dz * (x[j] - mean[j]);
+                            }
+                        }
+                    },
+                );
             });
+        });
+    }
+
+    /// `dx = (dz − a − (x − m) · b) · s` and the gradient of the residual; strips of `a` and `b` are empty where they are 0.
+    fn write(&self, dx: Option<&mut Gradient>, dr: Option<&mut Gradient>, a: &[f32], b: &[f32]) {
+        let (cut, len) = (self.norm.cut, self.dy.len());
+        let dx = dx.map(|g| (Shared::new(g.data), g.add));
+        let dr = dr.map(|g| (Shared::new(g.data), g.add));
+        tasks(len.div_ceil(cut.block), 4 * cut.block, |block| {
+            let range = block * cut.block..len.min((block + 1) * cut.block);
+            // SAFETY: blocks do not overlap, and each is one task.
+            let [mut dx, mut dr] = [&dx, &dr]
+                .map(|g| g.as_ref().map(|(data, add)| (unsafe { data.part(range.clone()) }, *add)));
+            self.with_dz(range.clone(), |dy, y, limits| {
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        for start in (0..dy.len()).step_by(cut.strip) {
+                            let n = cut.strip.min(dy.len() - start);
+                            let (dy, y) = (&dy[start..][..n], &y[start..][..n]);
+                            if let Some((dx, add)) = &mut dx {
+                                let dx = &mut dx[start..][..n];
+                                let scale = &self.norm.scale[..n];
+                                if b.is_empty() {
+                                    put(dx, *add, #[inline(always)] |j| limits.pass(dy[j], y[j]) * scale[j]);
+                                } else {
+                                    let x = &self.x[range.start + start..][..n];
+                                    let (mean, a, b) = (&self.norm.mean[..n], &a[..n], &b[..n]);
+                                    put(dx, *add, #[inline(always)] |j| {
+                                        (limits.pass(dy[j], y[j]) - a[j] - (x[j] - mean[j]) * b[j]) * scale[j]
+                                    });
+                                }
+                            }
+                            if let Some((dr, add)) = &mut dr {
+                                put(&mut dr[start..][..n], *add, #[inline(always)] |j| limits.pass(dy[j], y[j]));
+                            }
+                        }
+                    },
+                );
+            });
+        });
+    }
+}
+
+/// Writes or adds `value(j)` to number `j`.
+#[inline(always)]
+fn put(data: &mut [f32], add: bool, value: impl Fn(usize) -> f32) {
+    if add {
+        for (j, g) in data.iter_mut().enumerate() {
+            *g += value(j);
         }
-        if let Some(dm) = &mut gradients[1] {
-            let add = dm.add;
-            pieces(dm.data, 1, batch * positions, |c, dm| {
-                // Each row's sum is centred by itself, so that nothing large cancels.
-                let total: f32 = rows(shape, c).map(|r| centred(&x[r], mean[c])).sum();
-                let d = call.cotangent[c] * -2.0 * total / n;
-                dm[0] = if add { dm[0] + d } else { d };
-            });
+    } else {
+        for (j, g) in data.iter_mut().enumerate() {
+            *g = value(j);
         }
     }
 }
 
-/// Inputs: x, mean, variance, gamma, beta.
+/// Inputs: x, mean, variance, gamma, beta, and the residual.
 impl Kernel for BatchNorm {
     fn reads(&self, i: usize) -> bool {
-        i < 4
+        i < 4 || self.epilogue.activation.is_some_and(|f| !f.slope_from_result())
+    }
+
+    fn reads_output(&self) -> bool {
+        self.epilogue.activation.is_some_and(|f| f.slope_from_result())
     }
 
     fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
-        let [x, mean, var, gamma, beta] = [0, 1, 2, 3, 4].map(|i| inputs[i].numbers());
-        let (_, channels, positions) = sizes(&shapes.inputs[0]);
-        pieces(output, positions, positions, |plane, y| {
-            let c = plane % channels;
-            let (scale, mean, beta) = (gamma[c] / (var[c] + self.epsilon as f32).sqrt(), mean[c], beta[c]);
-            let x = &x[plane * positions..][..positions];
-            y.iter_mut().zip(x).for_each(|(y, x)| *y = (x - mean) * scale + beta);
+        let (x, residual) = (inputs[0].numbers(), if self.epilogue.residual { inputs[5].numbers() } else { &[] });
+        let (channels, _) = rows(&shapes.inputs[0]);
+        let (limits, rest) = Limits::of(self.epilogue.activation);
+        with_norm(self, inputs, channels, |norm| {
+            let run = |x: &[f32], residual: &[f32], output: &mut [f32]| {
+                pieces(output, norm.cut.block, 2 * norm.cut.block, |i, y| {
+                    let start = i * norm.cut.block;
+                    norm.forward(&x[start..], residual.get(start..).unwrap_or(&[]), limits, y);
+                    if let Some(activation) = rest {
+                        apply(activation, y);
+                    }
+                });
+            };
+            let Some([n, _, places]) = planes(shapes) else { return run(x, residual, output) };
+            scratch(3 * x.len(), |buffer| {
+                let (x_rows, rest) = buffer.split_at_mut(x.len());
+                let (residual_rows, y_rows) = rest.split_at_mut(x.len());
+                transpose(x, [n, channels, places], false, x_rows);
+                transpose(residual, [n, channels, places], false, residual_rows);
+                run(x_rows, &residual_rows[..residual.len()], y_rows);
+                transpose(y_rows, [n, places, channels], false, output);
+            });
         });
     }
 
     fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
-        let [x, mean, var, gamma] = [0, 1, 2, 3].map(|i| call.inputs[i].numbers());
-        let (shape, dy) = (&call.shapes.inputs[0], call.cotangent);
-        let (batch, channels, positions) = sizes(shape);
-        let inverse: Vec<f32> = var.iter().map(|v| 1.0 / (v + self.epsilon as f32).sqrt()).collect();
-        if let Some(dx) = &mut gradients[0] {
-            each_plane(dx, shape, |c, range, dx, add| {
-                let scale = gamma[c] * inverse[c];
-                let each = dx.iter_mut().zip(&dy[range]);
-                if add {
-                    each.for_each(|(g, d)| *g += d * scale);
-                } else {
-                    each.for_each(|(g, d)| *g = d * scale);
+        let (channels, rows) = rows(&call.shapes.inputs[0]);
+        let residual = if self.epilogue.residual { call.inputs[5].numbers() } else { &[] };
+        let read = [call.cotangent, call.inputs[0].numbers(), call.output, residual];
+        with_norm(self, call.inputs, channels, |norm| {
+            let [dy, x, y, residual] = read;
+            let Some([n, _, places]) = planes(call.shapes) else {
+                return back(&Back { norm, dy, x, y, residual }, call, rows, gradients);
+            };
+            // Everything in rows, and the gradients of rows back again.
+            let len = dy.len();
+            scratch(6 * len, |buffer| {
+                let (read_rows, written) = buffer.split_at_mut(4 * len);
+                for (to, from) in read_rows.chunks_exact_mut(len.max(1)).zip(read) {
+                    transpose(from, [n, channels, places], false, to);
+                }
+                let of = |i: usize| &read_rows[i * len..][..read[i].len()];
+                let rowwise = Back { norm, dy: of(0), x: of(1), y: of(2), residual: of(3) };
+                let (dx, dr) = written.split_at_mut(len);
+                let [gx, gm, gv, gg, gb, gr @ ..] = gradients else { panic!("bug: batch norm has five inputs") };
+                let mut inner = [
+                    gx.is_some().then_some(Gradient { data: &mut *dx, add: false }),
+                    gm.take(),
+                    gv.take(),
+                    gg.take(),
+                    gb.take(),
+                    matches!(gr, [Some(_)]).then_some(Gradient { data: &mut *dr, add: false }),
+                ];
+                back(&rowwise, call, rows, &mut inner);
+                for (gradient, from) in [(gx.as_mut(), dx), (gr.first_mut().and_then(Option::as_mut), dr)] {
+                    let Some(gradient) = gradient else { continue };
+                    transpose(from, [n, places, channels], gradient.add, gradient.data);
                 }
             });
-        }
-        if gradients.iter().skip(1).all(Option::is_none) {
-            return;
-        }
-        // Σ dy, and Σ dy · (x − mean), by channel.
-        let mut sums = vec![0.0; 2 * channels];
-        pieces(&mut sums, 2, 2 * batch * positions, |c, sums| {
-            for r in rows(shape, c) {
-                sums[0] += sum(&dy[r.clone()]);
-                sums[1] += dot_centred(&dy[r.clone()], &x[r], mean[c]);
-            }
         });
-        if let Some(dm) = &mut gradients[1] {
-            dm.set(|c| -gamma[c] * inverse[c] * sums[2 * c]);
-        }
-        if let Some(dv) = &mut gradients[2] {
-            dv.set(|c| -0.5 * gamma[c] * inverse[c].powi(3) * sums[2 * c + 1]);
-        }
-        if let Some(dg) = &mut gradients[3] {
-            dg.set(|c| inverse[c] * sums[2 * c + 1]);
-        }
-        if let Some(db) = &mut gradients[4] {
-            db.set(|c| sums[2 * c]);
-        }
     }
+}
+
+fn back(rowwise: &Back, call: &Backward, rows: usize, gradients: &mut [Option<Gradient>]) {
+    let (norm, op) = (rowwise.norm, rowwise.norm.op);
+    let (channels, strip) = (norm.cut.channels, norm.cut.strip);
+    let var = call.inputs[2].numbers();
+    let inverse = |c: usize| 1.0 / (var[c] + op.epsilon as f32).sqrt();
+    let [dx, dm, dv, dg, db, dr @ ..] = gradients else { panic!("bug: batch norm has five inputs") };
+    let own = op.own_moments && dx.is_some();
+    let summed = own || [&dm, &dv, &dg, &db].iter().any(|g| g.is_some());
+    scratch(2 * channels + 2 * strip, |buffer| {
+        let (totals, strips) = buffer.split_at_mut(2 * channels);
+        let (a, b) = strips.split_at_mut(strip);
+        if summed {
+            rowwise.sums(totals);
+        }
+        let (plain, along) = totals.split_at(channels);
+        if own {
+            norm.cut.repeat(|c| plain[c] / rows as f32, a);
+            norm.cut.repeat(|c| along[c] / rows as f32 * inverse(c) * inverse(c), b);
+        }
+        let of = |strip: &'_ [f32]| if own { strip.len() } else { 0 };
+        let (na, nb) = (of(a), of(b));
+        let dr = dr.first_mut().and_then(Option::as_mut);
+        if dx.is_some() || dr.is_some() {
+            rowwise.write(dx.as_mut(), dr, &a[..na], &b[..nb]);
+        }
+        for (gradient, which) in [(dm, 0), (dv, 1), (dg, 2), (db, 3)] {
+            let Some(gradient) = gradient else { continue };
+            match which {
+                0 => gradient.set(|c| -norm.scale[c] * plain[c]),
+                1 => gradient.set(|c| -0.5 * norm.scale[c] * inverse(c) * inverse(c) * along[c]),
+                2 => gradient.set(|c| inverse(c) * along[c]),
+                _ => gradient.set(|c| plain[c]),
+            }
+        }
+    });
 }

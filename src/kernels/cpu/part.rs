@@ -1,22 +1,37 @@
 //! `concat`, `slice` and `permute`: numbers that move, unchanged.
 
+use super::parallel::pieces;
 use super::{Backward, Gradient, Input, Kernel, Shapes};
 use crate::ops::concat::Concat;
 use crate::ops::permute::Permute;
 use crate::ops::slice::Slice;
 
-/// Numbers in front of and behind an axis.
-fn around(shape: &[usize], axis: usize) -> (usize, usize) {
+/// Numbers in front of and behind an axis, as the value is stored: with the channels of a map last, if it has them so.
+fn around(shape: &[usize], axis: usize, channels_last: bool) -> (usize, usize) {
+    if let (true, &[n, c, h, w]) = (channels_last, shape) {
+        let (stored, axis) = ([n, h, w, c], if axis == 1 { 3 } else { axis.saturating_sub(1) });
+        return around(&stored, axis, false);
+    }
     (shape[..axis].iter().product(), shape[axis + 1..].iter().product())
 }
 
-/// Adds or copies.
-fn put(from: &[f32], to: &mut [f32], add: bool) {
-    if add {
-        to.iter_mut().zip(from).for_each(|(t, f)| *t += f);
-    } else {
-        to.copy_from_slice(from);
-    }
+/// Numbers of a row that is moved by one task, at least.
+const MOVED: usize = 1 << 14;
+
+/// Copies or adds the first `own` numbers of each `stride` of `from` to the first of each `width` of `to`.
+fn move_rows((from, stride): (&[f32], usize), (to, width): (&mut [f32], usize), own: usize, add: bool) {
+    let rows = (MOVED / width.max(1)).max(1);
+    pieces(to, rows * width, rows * own, |i, to| {
+        let from = from[i * rows * stride..].chunks(stride);
+        for (to, from) in to.chunks_mut(width).zip(from) {
+            let (to, from) = (&mut to[..own], &from[..own]);
+            if add {
+                to.iter_mut().zip(from).for_each(|(t, f)| *t += f);
+            } else {
+                to.copy_from_slice(from);
+            }
+        }
+    });
 }
 
 impl Kernel for Concat {
@@ -25,27 +40,24 @@ impl Kernel for Concat {
     }
 
     fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
-        let (blocks, behind) = around(&shapes.output, self.axis);
+        let (_, behind) = around(&shapes.output, self.axis, shapes.channels_last);
         let (width, mut start) = (shapes.output[self.axis] * behind, 0);
         for (input, shape) in inputs.iter().zip(&shapes.inputs) {
             let own = shape[self.axis] * behind;
-            let x = input.numbers();
-            for block in 0..blocks {
-                output[block * width + start..][..own].copy_from_slice(&x[block * own..][..own]);
+            if !output.is_empty() {
+                move_rows((input.numbers(), own), (&mut output[start..], width), own, false);
             }
             start += own;
         }
     }
 
     fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
-        let (blocks, behind) = around(&call.shapes.output, self.axis);
+        let (_, behind) = around(&call.shapes.output, self.axis, call.shapes.channels_last);
         let (width, mut start) = (call.shapes.output[self.axis] * behind, 0);
         for (gradient, shape) in gradients.iter_mut().zip(&call.shapes.inputs) {
             let own = shape[self.axis] * behind;
-            if let Some(dx) = gradient {
-                for block in 0..blocks {
-                    put(&call.cotangent[block * width + start..][..own], &mut dx.data[block * own..][..own], dx.add);
-                }
+            if let (Some(dx), false) = (gradient, call.cotangent.is_empty()) {
+                move_rows((&call.cotangent[start..], width), (&mut *dx.data, own), own, dx.add);
             }
             start += own;
         }
@@ -58,23 +70,22 @@ impl Kernel for Slice {
     }
 
     fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
-        let (x, (blocks, behind)) = (inputs[0].numbers(), around(&shapes.output, self.axis));
+        let (x, (_, behind)) = (inputs[0].numbers(), around(&shapes.output, self.axis, shapes.channels_last));
         let (width, own) = (shapes.inputs[0][self.axis] * behind, (self.end - self.start) * behind);
-        for block in 0..blocks {
-            output[block * own..][..own].copy_from_slice(&x[block * width + self.start * behind..][..own]);
+        if !x.is_empty() {
+            move_rows((&x[self.start * behind..], width), (output, own), own, false);
         }
     }
 
     fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
         let Some(dx) = &mut gradients[0] else { return };
-        let (blocks, behind) = around(&call.shapes.output, self.axis);
+        let (_, behind) = around(&call.shapes.output, self.axis, call.shapes.channels_last);
         let (width, own) = (call.shapes.inputs[0][self.axis] * behind, (self.end - self.start) * behind);
         if !dx.add {
             dx.data.fill(0.0);
         }
-        for block in 0..blocks {
-            let place = &mut dx.data[block * width + self.start * behind..][..own];
-            put(&call.cotangent[block * own..][..own], place, true);
+        if !dx.data.is_empty() {
+            move_rows((call.cotangent, own), (&mut dx.data[self.start * behind..], width), own, true);
         }
     }
 }

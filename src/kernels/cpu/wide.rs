@@ -34,27 +34,6 @@ wide! {
 }
 
 wide! {
-    /// `Σ (a[i] − c)`.
-    pub fn centred(a: &[f32], c: f32) -> f32 {
-        math::sum(a, |a| a - c)
-    }
-}
-
-wide! {
-    /// `Σ (a[i] − c)²`.
-    pub fn squares(a: &[f32], c: f32) -> f32 {
-        math::sum(a, |a| (a - c) * (a - c))
-    }
-}
-
-wide! {
-    /// `Σ a[i] · (b[i] − c)`.
-    pub fn dot_centred(a: &[f32], b: &[f32], c: f32) -> f32 {
-        sum_pairs(a, b, |a, b| a * (b - c))
-    }
-}
-
-wide! {
     /// `y[i] = Σ_k w[k] · x[starts[k] + i]`, some numbers at a time, so that they stay in registers.
     pub fn weigh(w: &[f32], starts: &[usize], x: &[f32], y: &mut [f32]) {
         const BLOCK: usize = 32;
@@ -85,12 +64,5 @@ wide! {
         for (w, &start) in w.iter().zip(starts) {
             x[start..].iter_mut().zip(y).for_each(|(x, y)| *x += w * y);
         }
-    }
-}
-
-wide! {
-    /// The larger of each two numbers; NaN is larger than every number.
-    pub fn maximum(x: &[f32], y: &mut [f32]) {
-        y.iter_mut().zip(x).for_each(|(y, x)| *y = if *x > *y || x.is_nan() { *x } else { *y });
     }
 }
