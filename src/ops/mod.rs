@@ -108,6 +108,8 @@ ops! {
     channel_mean::ChannelMean,
     channel_var::ChannelVar,
     batch_norm::BatchNorm,
+    scale_filters::ScaleFilters,
+    fold_bias::FoldBias,
     layer_norm::LayerNorm,
     group_norm::GroupNorm,
     normalize_l2::NormalizeL2,

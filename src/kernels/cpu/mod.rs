@@ -10,6 +10,7 @@ mod attention;
 mod bank;
 mod conv;
 mod depthwise;
+mod fold;
 mod gelu;
 pub mod gemm;
 mod group_norm;
@@ -183,6 +184,8 @@ kernels! {
     ChannelMean,
     ChannelVar,
     BatchNorm,
+    ScaleFilters,
+    FoldBias,
     LayerNorm,
     GroupNorm,
     Attention,
