@@ -73,7 +73,33 @@ pub struct Epilogue {
     pub activation: Option<Activation>,
 }
 
+impl Op {
+    /// The epilogue of an op that may have one.
+    pub fn epilogue_mut(&mut self) -> Option<&mut Epilogue> {
+        match self {
+            Op::Linear(op) => Some(&mut op.epilogue),
+            Op::Conv2d(op) => Some(&mut op.epilogue),
+            Op::BatchNorm(op) => Some(&mut op.epilogue),
+            _ => None,
+        }
+    }
+
+    pub fn epilogue(&self) -> Epilogue {
+        match self {
+            Op::Linear(op) => op.epilogue,
+            Op::Conv2d(op) => op.epilogue,
+            Op::BatchNorm(op) => op.epilogue,
+            _ => Epilogue::default(),
+        }
+    }
+}
+
 impl Epilogue {
+    /// Floating-point operations for each element of the result.
+    pub fn flops(self) -> u64 {
+        u64::from(self.residual) + u64::from(self.activation.is_some())
+    }
+
     pub fn is_empty(&self) -> bool {
         *self == Epilogue::default()
     }

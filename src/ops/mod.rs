@@ -55,7 +55,8 @@ macro_rules! ops {
 
             /// Floating-point operations for a batch of one.
             pub fn flops(&self, inputs: &[Type], output: &Type) -> u64 {
-                match self { $(Op::$op(op) => op.flops(inputs, output),)* }
+                let own = match self { $(Op::$op(op) => op.flops(inputs, output),)* };
+                own.saturating_add(output.elements(1) as u64 * self.epilogue().flops())
             }
 
             /// Whether a gradient flows to input `i` at all.

@@ -74,12 +74,7 @@ fn with_epilogue(
     let value = graph.value(producer);
     let Definition::Op { op, inputs } = &value.definition else { return None };
     let (mut op, inputs, path) = (op.clone(), inputs.iter().copied().chain(residual).collect(), value.path.clone());
-    let epilogue = match &mut op {
-        Op::Linear(op) => &mut op.epilogue,
-        Op::Conv2d(op) => &mut op.epilogue,
-        Op::BatchNorm(op) => &mut op.epilogue,
-        _ => return None,
-    };
+    let epilogue = op.epilogue_mut()?;
     *epilogue = change(*epilogue)?;
     Some(push_op(graph, op, inputs, &path))
 }
