@@ -49,6 +49,20 @@ impl Activation {
         }
     }
 
+    /// The op that computes it alone.
+    fn op(self) -> Op {
+        match self {
+            Activation::Relu => relu::Relu {}.into(),
+            Activation::Relu6 => relu6::Relu6 {}.into(),
+            Activation::LeakyRelu(slope) => leaky_relu::LeakyRelu { slope }.into(),
+            Activation::Hardswish => hardswish::Hardswish {}.into(),
+            Activation::Silu => silu::Silu {}.into(),
+            Activation::Gelu => gelu::Gelu { approximate: false }.into(),
+            Activation::Sigmoid => sigmoid::Sigmoid {}.into(),
+            Activation::Tanh => tanh::Tanh {}.into(),
+        }
+    }
+
     fn define<T: Tape>(self, x: Value<T>) -> Value<T> {
         let x = vec![x];
         match self {
@@ -95,9 +109,10 @@ impl Op {
 }
 
 impl Epilogue {
-    /// Floating-point operations for each element of the result.
-    pub fn flops(self) -> u64 {
-        u64::from(self.residual) + u64::from(self.activation.is_some())
+    /// Floating-point operations for a batch of one.
+    pub fn flops(self, output: &Type) -> u64 {
+        let activation = self.activation.map_or(0, |f| f.op().flops(std::slice::from_ref(output), output));
+        activation + if self.residual { output.elements(1) as u64 } else { 0 }
     }
 
     pub fn is_empty(&self) -> bool {

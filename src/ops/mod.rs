@@ -56,7 +56,7 @@ macro_rules! ops {
             /// Floating-point operations for a batch of one.
             pub fn flops(&self, inputs: &[Type], output: &Type) -> u64 {
                 let own = match self { $(Op::$op(op) => op.flops(inputs, output),)* };
-                own.saturating_add(output.elements(1) as u64 * self.epilogue().flops())
+                own.saturating_add(self.epilogue().flops(output))
             }
 
             /// Whether a gradient flows to input `i` at all.

@@ -3,7 +3,7 @@
 use super::net::Net;
 use super::{assert_same_outputs, models};
 use mtlc::base::Type;
-use mtlc::graph::{Definition, Graph, Mode, Role, Value, print};
+use mtlc::graph::{Definition, Graph, Mode, Role, Value, print, verify};
 use mtlc::lower::lower;
 use mtlc::ops::{self, Maps, Op};
 use mtlc::passes::{layout, optimise};
@@ -55,6 +55,41 @@ fn maps_are_stored_as_the_kernels_want_them() {
     insta::assert_snapshot!(format!("{}\n{did}\n\n{}", print(&graph), print(&after)));
     let (again, _) = layout(&after, convolutions_last);
     assert_eq!(print(&again), print(&after));
+}
+
+/// What a pass must not do: the verifier sees it.
+#[test]
+fn wrong_marks_are_found() {
+    let mut net = Net::new(Mode::Eval);
+    let x = net.maps(2);
+    let y = net.relu(x);
+    let shift = net.parameter("shift", &[2, 4, 5], Role::Frozen);
+    let shift = net.relu(shift);
+    let y = net.add(y, shift);
+    let z = net.relu(y);
+    let graph = net.finish(&[z]);
+    let broken = |change: &dyn Fn(&mut Graph)| {
+        let mut graph = graph.clone();
+        change(&mut graph);
+        verify(&graph).expect_err("a wrong mark")
+    };
+    assert_eq!(broken(&|g| g.values[0].channels_last = true), "graph `net`: %0 at `x2` is a leaf with a mark of an op");
+    assert_eq!(
+        broken(&|g| g.values[1].channels_last = true),
+        "graph `net`: %1 at `relu` mixes the orders of feature maps"
+    );
+    assert_eq!(
+        broken(&|g| g.values[3].channels_last = true),
+        "graph `net`: %3 at `relu` mixes the orders of feature maps"
+    );
+    assert_eq!(broken(&|g| g.values[4].constant = true), "graph `net`: %4 at `add` is called constant, and is not");
+    let relaid = layout(&graph, |op, _| if matches!(op, Op::Relu(_)) { Maps::ChannelsLast } else { Maps::RowMajor }).0;
+    let out = relaid.outputs[0].value;
+    let before = relaid.value(out).inputs()[0];
+    let mut graph = relaid.clone();
+    graph.outputs[0].value = before;
+    assert_eq!(verify(&graph), Err("graph `net`: output `y0` is not given row-major, anew".into()));
+    assert_eq!(verify(&relaid), Ok(()));
 }
 
 #[test]
