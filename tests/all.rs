@@ -8,6 +8,7 @@ mod engine;
 mod metrics;
 mod ops;
 mod parts;
+mod passes;
 mod plan;
 mod report;
 mod specs;

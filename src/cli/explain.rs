@@ -2,12 +2,12 @@
 
 use super::console::{Console, table};
 use super::project::{Found, in_spec};
-use crate::base::Diagnostic;
 use crate::base::signature::{Default, Signature};
-use crate::graph::{self, Mode};
+use crate::base::{self, Diagnostic};
+use crate::graph::{self, Graph, Mode};
 use crate::lower::lower;
-use crate::model::{self, Failure, catalog, pages};
-use crate::passes;
+use crate::model::{self, Failure, Model, catalog, pages};
+use crate::passes::{self, Effect, PASSES, Pass};
 use crate::plan::{Graphs, Plan};
 use crate::syntax;
 use clap::ValueEnum;
@@ -22,8 +22,11 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = Stage::Graph)]
     stage: Stage,
     /// Show what each pass did to the graphs of a spec
-    #[arg(long)]
+    #[arg(long, conflicts_with = "stage")]
     passes: bool,
+    /// Show the graphs of a spec as they stand after this pass; with `--passes`, what was done until then
+    #[arg(long, value_name = "PASS", conflicts_with = "stage")]
+    stop_after: Option<String>,
     /// Override a setting of the spec
     #[arg(long = "set", value_name = "NAME=VALUE")]
     set: Vec<String>,
@@ -91,23 +94,26 @@ impl Args {
         let specs = super::project::Specs { specs: vec![file.clone()], set: self.set.clone() };
         let found: Found = specs.find()?;
         let spec = found.read(&file)?;
+        let list = self.list()?;
         if self.passes {
-            let mut effects = vec![];
-            for (mode, name) in [(Mode::Train, "train"), (Mode::Eval, "eval")] {
-                let graph = lower(&spec.model, mode, 0).map_err(in_spec(&spec))?;
-                effects.extend(passes::optimise(graph).1.into_iter().map(|effect| (name, effect)));
-            }
+            let effects = passed(&spec.model, list).map_err(in_spec(&spec))?;
+            let effects: Vec<(&str, Effect)> =
+                effects.into_iter().flat_map(|(name, _, e)| e.into_iter().map(move |e| (name, e))).collect();
             if console.json {
-                let object = |(graph, e): &(&str, passes::Effect)| json!({ "graph": graph, "pass": e.pass.name, "summary": e.pass.summary, "before": e.before, "after": e.after });
+                let object = |(graph, e): &(&str, Effect)| {
+                    json!({
+                        "graph": graph, "pass": e.pass.name, "summary": e.pass.summary,
+                        "before": e.before, "after": e.after, "did": e.did,
+                    })
+                };
                 console.result_json(
                     &json!({ "model": spec.model.name, "passes": effects.iter().map(object).collect::<Vec<_>>() }),
                 );
             } else {
-                let header = ["graph", "pass", "values before", "after", "what it does"].map(String::from).to_vec();
-                let row = |(graph, e): &(&str, passes::Effect)| {
-                    [graph, e.pass.name, &e.before.to_string(), &e.after.to_string(), e.pass.summary]
-                        .map(String::from)
-                        .to_vec()
+                let header = ["graph", "pass", "values before", "after", "what it did"].map(String::from).to_vec();
+                let row = |(graph, e): &(&str, Effect)| {
+                    let did = if e.did.is_empty() { "nothing" } else { &e.did };
+                    [graph, e.pass.name, &e.before.to_string(), &e.after.to_string(), did].map(String::from).to_vec()
                 };
                 console.result(table(&std::iter::once(header).chain(effects.iter().map(row)).collect::<Vec<_>>()));
             }
@@ -118,19 +124,47 @@ impl Args {
             Stage::Ast => syntax::print::print(&spec.file),
             Stage::Model => model::print(&spec.model),
             Stage::Graph => {
-                let graphs = graphs()?;
-                format!("{}\n{}", graph::print(&graphs.train), graph::print(&graphs.serve))
+                let graphs = passed(&spec.model, list).map_err(in_spec(&spec))?;
+                let shown = graphs.iter().filter(|(name, ..)| *name != "eval");
+                shown.map(|(_, graph, _)| graph::print(graph)).collect::<Vec<_>>().join("\n")
             }
             Stage::Plan => Plan::of(&spec.model, &graphs()?, &spec.digest()).to_yaml(),
         };
         if console.json {
             let stage = self.stage.to_possible_value().map(|v| v.get_name().to_string());
-            console.result_json(&json!({ "model": spec.model.name, "stage": stage, "text": text }));
+            let mut object = json!({ "model": spec.model.name, "stage": stage, "text": text });
+            if let Some(pass) = &self.stop_after {
+                object["stop_after"] = json!(pass);
+            }
+            console.result_json(&object);
         } else {
             console.result(text.trim_end_matches('\n'));
         }
         Ok(())
     }
+
+    /// The passes to run: all, or those up to where the command says stop.
+    fn list(&self) -> Result<&'static [Pass], Diagnostic> {
+        let Some(name) = &self.stop_after else { return Ok(PASSES) };
+        passes::up_to(name).ok_or_else(|| {
+            Diagnostic::error(format!("there is no pass `{name}`")).suggest(name, PASSES.iter().map(|pass| pass.name))
+        })
+    }
+}
+
+/// The graph of a training step, of an evaluation and of serving, after these passes, and what they did.
+fn passed(model: &Model, list: &'static [Pass]) -> base::Result<Vec<(&'static str, Graph, Vec<Effect>)>> {
+    let eval = lower(model, Mode::Eval, 0)?;
+    let heads: Vec<&str> = model.heads().map(|h| h.name.as_str()).collect();
+    let serve = passes::cut(&eval, &heads);
+    let graphs = [("train", lower(model, Mode::Train, 0)?), ("eval", eval), ("serve", serve)];
+    Ok(graphs
+        .into_iter()
+        .map(|(name, graph)| {
+            let (graph, effects) = passes::run(graph, list);
+            (name, graph, effects)
+        })
+        .collect())
 }
 
 /// `Data sources` as a word of the command line: `data-sources`.

@@ -217,9 +217,10 @@ impl Graph {
         self.values.iter().map(|v| self.value_flops(v)).fold(0, u64::saturating_add)
     }
 
-    /// Floating-point operations of one value for one example.
+    /// Floating-point operations of one value for one example; none for what is computed once for all.
     pub fn value_flops(&self, value: &Value) -> u64 {
         match &value.definition {
+            _ if value.constant => 0,
             Definition::Leaf(_) => 0,
             Definition::Op { op, inputs } => {
                 let types: Vec<Type> = inputs.iter().map(|&i| self.value(i).ty.clone()).collect();

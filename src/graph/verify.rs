@@ -67,6 +67,9 @@ pub fn verify(graph: &Graph) -> Result<(), String> {
         let Some(value) = graph.values.get(output.value.0) else {
             return Err(format!("graph `{}`: output `{}` is no value", graph.name, output.name));
         };
+        if value.channels_last || value.constant {
+            return Err(format!("graph `{}`: output `{}` is not given row-major, anew", graph.name, output.name));
+        }
         if output.purpose != Purpose::Head && value.ty != Type::scalar() {
             return Err(format!("graph `{}`: the loss `{}` is {}, no scalar", graph.name, output.name, value.ty));
         }

@@ -49,6 +49,20 @@ impl Activation {
         }
     }
 
+    /// The op that computes it alone.
+    fn op(self) -> Op {
+        match self {
+            Activation::Relu => relu::Relu {}.into(),
+            Activation::Relu6 => relu6::Relu6 {}.into(),
+            Activation::LeakyRelu(slope) => leaky_relu::LeakyRelu { slope }.into(),
+            Activation::Hardswish => hardswish::Hardswish {}.into(),
+            Activation::Silu => silu::Silu {}.into(),
+            Activation::Gelu => gelu::Gelu { approximate: false }.into(),
+            Activation::Sigmoid => sigmoid::Sigmoid {}.into(),
+            Activation::Tanh => tanh::Tanh {}.into(),
+        }
+    }
+
     fn define<T: Tape>(self, x: Value<T>) -> Value<T> {
         let x = vec![x];
         match self {
@@ -73,7 +87,34 @@ pub struct Epilogue {
     pub activation: Option<Activation>,
 }
 
+impl Op {
+    /// The epilogue of an op that may have one.
+    pub fn epilogue_mut(&mut self) -> Option<&mut Epilogue> {
+        match self {
+            Op::Linear(op) => Some(&mut op.epilogue),
+            Op::Conv2d(op) => Some(&mut op.epilogue),
+            Op::BatchNorm(op) => Some(&mut op.epilogue),
+            _ => None,
+        }
+    }
+
+    pub fn epilogue(&self) -> Epilogue {
+        match self {
+            Op::Linear(op) => op.epilogue,
+            Op::Conv2d(op) => op.epilogue,
+            Op::BatchNorm(op) => op.epilogue,
+            _ => Epilogue::default(),
+        }
+    }
+}
+
 impl Epilogue {
+    /// Floating-point operations for a batch of one.
+    pub fn flops(self, output: &Type) -> u64 {
+        let activation = self.activation.map_or(0, |f| f.op().flops(std::slice::from_ref(output), output));
+        activation + if self.residual { output.elements(1) as u64 } else { 0 }
+    }
+
     pub fn is_empty(&self) -> bool {
         *self == Epilogue::default()
     }

@@ -55,7 +55,8 @@ macro_rules! ops {
 
             /// Floating-point operations for a batch of one.
             pub fn flops(&self, inputs: &[Type], output: &Type) -> u64 {
-                match self { $(Op::$op(op) => op.flops(inputs, output),)* }
+                let own = match self { $(Op::$op(op) => op.flops(inputs, output),)* };
+                own.saturating_add(self.epilogue().flops(output))
             }
 
             /// Whether a gradient flows to input `i` at all.
@@ -118,6 +119,8 @@ ops! {
     channel_mean::ChannelMean,
     channel_var::ChannelVar,
     batch_norm::BatchNorm,
+    scale_filters::ScaleFilters,
+    fold_bias::FoldBias,
     layer_norm::LayerNorm,
     group_norm::GroupNorm,
     normalize_l2::NormalizeL2,

@@ -125,6 +125,9 @@ fn names_are_explained() {
         &["explain", "adm"],
         &["explain", "xyzzy"],
         &["explain", "--passes", "small.mtl"],
+        &["explain", "--passes", "small.mtl", "--stop-after", "own_moments"],
+        &["explain", "small.mtl", "--stop-after", "fuse_epilogue"],
+        &["explain", "small.mtl", "--stop-after", "fuse_epilog"],
         &["explain", "--stage", "model", "small.mtl", "--set", "train.epochs=7"],
     ];
     pin("explain", &tell(&lab, commands));
@@ -164,6 +167,8 @@ fn json_has_the_keys_that_tools_read() {
         (&["explain", "losses"], "/0/summary"),
         (&["explain", "adamw"], "/0/arguments/0/default"),
         (&["explain", "small.mtl", "--passes"], "/passes/0/before"),
+        (&["explain", "small.mtl", "--passes"], "/passes/4/did"),
+        (&["explain", "small.mtl", "--stop-after", "layout"], "/stop_after"),
     ];
     for (args, pointer) in cases {
         let args: Vec<&str> = args.iter().copied().chain(["--json"]).collect();

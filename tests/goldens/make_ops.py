@@ -263,6 +263,18 @@ case("batch_norm_large_epsilon", "batch_norm", {"epsilon": 0.1},
      {"x": x(2, 1, 1, 1), "mean": p(1), "var": given("p", [0.0]), "gamma": p(1), "beta": p(1)},
      lambda t, m, v, g, b: (t - m[0]) / (v[0] + 0.1).sqrt() * g[0] + b[0])
 
+for axis, shape in [(0, (4, 3)), (0, (3, 2, 2, 3)), (1, (2, 3, 2, 2)), (0, (2,))]:
+    c = shape[axis]
+    along = lambda t, axis=axis, n=len(shape): t.reshape([-1 if i == axis else 1 for i in range(n)])
+    case(f"scale_filters_rank{len(shape)}_axis{axis}", "scale_filters", {"axis": axis, "epsilon": 1e-3},
+         {"w": p(*shape), "gamma": p(c), "var": positive("p", c)},
+         lambda w, g, v, along=along: w * along(g / (v + 1e-3).sqrt()), batched=False)
+moments = {"mean": p(5), "var": positive("p", 5), "gamma": p(5), "beta": p(5)}
+case("fold_bias", "fold_bias", {"bias": True, "epsilon": 1e-5}, moments | {"b": p(5)},
+     lambda m, v, g, beta, b: (b - m) * g / (v + 1e-5).sqrt() + beta, batched=False)
+case("fold_bias_none", "fold_bias", {"bias": False, "epsilon": 0.1}, moments,
+     lambda m, v, g, beta: beta - m * g / (v + 0.1).sqrt(), batched=False)
+
 for label, shape in {"": (3, 5), "_tokens": (2, 3, 4), "_pair": (2, 2)}.items():
     e = shape[-1]
     case(f"layer_norm{label}", "layer_norm", {"epsilon": 1e-5}, {"x": x(*shape), "gamma": p(e), "beta": p(e)},

@@ -13,6 +13,7 @@ mod channels;
 mod conv;
 pub mod depthwise;
 mod finish;
+mod fold;
 mod gelu;
 pub mod gemm;
 mod group_norm;
@@ -196,6 +197,8 @@ kernels! {
     ChannelMean,
     ChannelVar,
     BatchNorm,
+    ScaleFilters,
+    FoldBias,
     LayerNorm,
     GroupNorm,
     Attention,
