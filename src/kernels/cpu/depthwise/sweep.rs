@@ -144,7 +144,8 @@ impl Sweep<'_> {
             sums = [load(self.bias.as_ptr().wrapping_add(c)); STRIP];
         }
         for l in 0..lines.count {
-            let window = (lines.sample as isize + l as isize * lines.step) * self.kernel as isize + phase.sample as isize;
+            let window =
+                (lines.sample as isize + l as isize * lines.step) * self.kernel as isize + phase.sample as isize;
             let sample = |t: usize| w.wrapping_offset((window + t as isize * phase.step) * self.channels as isize);
             let mut weights = [simd.splat_f32s(0.0); T];
             for t in 0..T {
