@@ -78,6 +78,7 @@ impl Sweep<'_> {
     ///
     /// The channels, pixels and lines named exist, and no other thread holds the numbers that are written.
     #[inline(always)]
+    // SAFETY: what the caller must keep stands above.
     pub unsafe fn line<S: Simd, const T: usize, const STEP: usize>(
         &self,
         simd: S,
@@ -128,6 +129,7 @@ impl Sweep<'_> {
     #[inline(always)]
     #[allow(clippy::too_many_arguments, reason = "all of them are what the loops above have found once")]
     #[allow(clippy::needless_range_loop, reason = "the places of registers, known when this is compiled")]
+    // SAFETY: what the caller must keep stands above.
     unsafe fn strip<S: Simd, const T: usize, const STEP: usize, const SIMPLE: bool, const TAIL: bool>(
         &self,
         simd: S,
