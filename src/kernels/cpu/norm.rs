@@ -131,9 +131,11 @@ impl Back<'_> {
         let dr = dr.map(|g| (Shared::new(g.data), g.add));
         tasks(len.div_ceil(cut.block), 4 * cut.block, |block| {
             let range = block * cut.block..len.min((block + 1) * cut.block);
-            // SAFETY: blocks do not overlap, and each is one task.
-            let [mut dx, mut dr] =
-                [&dx, &dr].map(|g| g.as_ref().map(|(data, add)| (unsafe { data.part(range.clone()) }, *add)));
+            let [mut dx, mut dr] = [&dx, &dr].map(|g| {
+                let (data, add) = g.as_ref()?;
+                // SAFETY: blocks do not overlap, and each is one task.
+                Some((unsafe { data.part(range.clone()) }, *add))
+            });
             self.with_dz(range.clone(), |dy, y, limits| {
                 vectorised(
                     #[inline(always)]
