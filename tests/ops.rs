@@ -5,6 +5,7 @@
 
 mod faults;
 mod kernels;
+mod products;
 mod signatures;
 mod tapes;
 mod threads;

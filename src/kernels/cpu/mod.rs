@@ -29,6 +29,7 @@ mod sequence;
 mod shape;
 mod softmax;
 pub mod tile;
+pub mod together;
 mod unfold;
 mod wide;
 
