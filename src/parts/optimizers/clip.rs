@@ -3,8 +3,17 @@
 //! Source: Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks" (2013), in the form of
 //! `torch.nn.utils.clip_grad_norm_` and `clip_grad_value_`.
 
+use crate::kernels::cpu::math::vectorised;
+use rayon::prelude::*;
+
 /// Sums run in this many lanes, always the same ones, so the sum is fast and its bits do not depend on the machine.
 const LANES: usize = 8;
+
+/// A longer gradient is summed in parts that threads share; at most so many, added in their order.
+const PARTS: usize = 32;
+
+/// The least numbers of a part.
+const PART: usize = 1 << 16;
 
 /// The Euclidean norm of all gradients together, summed in 64 bits in the order given.
 pub fn norm<'a>(gradients: impl IntoIterator<Item = &'a [f32]>) -> f64 {
@@ -12,12 +21,29 @@ pub fn norm<'a>(gradients: impl IntoIterator<Item = &'a [f32]>) -> f64 {
 }
 
 fn sum_of_squares(gradient: &[f32]) -> f64 {
-    let mut lanes = [0.0; LANES];
-    for chunk in gradient.chunks(LANES) {
-        for (lane, &g) in lanes.iter_mut().zip(chunk) {
-            *lane += f64::from(g) * f64::from(g);
-        }
+    let part = gradient.len().div_ceil(PARTS).max(PART);
+    let mut sums = [0.0; PARTS];
+    if gradient.len() <= part {
+        return sum_of_part(gradient);
     }
+    sums.par_iter_mut().zip(gradient.par_chunks(part)).for_each(|(sum, part)| *sum = sum_of_part(part));
+    sums.iter().sum()
+}
+
+fn sum_of_part(gradient: &[f32]) -> f64 {
+    let mut lanes = [0.0; LANES];
+    let (chunks, tail) = gradient.as_chunks::<LANES>();
+    vectorised(
+        #[inline(always)]
+        || {
+            for chunk in chunks {
+                for i in 0..LANES {
+                    lanes[i] += f64::from(chunk[i]) * f64::from(chunk[i]);
+                }
+            }
+        },
+    );
+    lanes.iter_mut().zip(tail).for_each(|(lane, &g)| *lane += f64::from(g) * f64::from(g));
     lanes.iter().sum()
 }
 
