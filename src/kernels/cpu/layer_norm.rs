@@ -80,11 +80,11 @@ impl Rows<'_> {
     /// Adds to the gradients of gamma and beta, and leaves that of x.
     ///
     /// With `n` the normal form of x and `u = dy · γ`, `dx = (u − mean(u) − n · mean(u · n)) / √(var + ε)`.
-    fn pull(&self, dg: &mut [f32], db: &mut [f32], mut dx: Option<&mut [f32]>, add: bool) {
+    fn pull(&self, dg: &mut [f32], db: &mut [f32], dx: Option<&mut [f32]>, add: bool) {
         let width = self.gamma.len();
         scratch(2 * width, |own| {
             let (normal, scaled) = own.split_at_mut(width);
-            self.pull_by(normal, scaled, dg, db, dx.as_deref_mut(), add);
+            self.pull_by(normal, scaled, dg, db, dx, add);
         });
     }
 
