@@ -36,6 +36,7 @@ mod softmax;
 mod tasks;
 mod team;
 pub mod tile;
+pub mod together;
 mod unfold;
 mod wide;
 

@@ -24,7 +24,25 @@ impl Kernel for Softmax {
 
     fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
         let (n, inner) = axis(&shapes.output, self.axis);
-        let sums = Sums::new(inputs[0].numbers(), n, inner);
+        let x = inputs[0].numbers();
+        if inner == 1 {
+            return blocks(output, n, |first, block| {
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        for (y, x) in block.chunks_exact_mut(n).zip(x[first * n..].chunks_exact(n)) {
+                            let most = largest(x);
+                            for (y, x) in y.iter_mut().zip(x) {
+                                *y = exp(x - most);
+                            }
+                            let part = 1.0 / sum(y, |y| y);
+                            y.iter_mut().for_each(|y| *y *= part);
+                        }
+                    },
+                );
+            });
+        }
+        let sums = Sums::new(x, n, inner);
         sums.probabilities(&vec![1.0; sums.sums.len()], &mut Gradient { data: output, add: false });
     }
 
@@ -33,20 +51,33 @@ impl Kernel for Softmax {
         let Some(dx) = &mut gradients[0] else { return };
         let (n, inner) = axis(&call.shapes.output, self.axis);
         let add = dx.add;
+        if inner == 1 {
+            return blocks(dx.data, n, |first, block| {
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        let rows =
+                            call.output[first * n..].chunks_exact(n).zip(call.cotangent[first * n..].chunks_exact(n));
+                        for (dx, (y, dy)) in block.chunks_exact_mut(n).zip(rows) {
+                            let mean = sum_pairs(y, dy, |y, d| y * d);
+                            for ((dx, y), d) in dx.iter_mut().zip(y).zip(dy) {
+                                let slope = y * (d - mean);
+                                *dx = if add { *dx + slope } else { slope };
+                            }
+                        }
+                    },
+                );
+            });
+        }
         blocks(dx.data, n * inner, |first, block| {
             let range = first * n * inner..first * n * inner + block.len();
             let (y, dy) = (&call.output[range.clone()], &call.cotangent[range]);
             let examples = y.chunks_exact(n * inner).zip(dy.chunks_exact(n * inner));
             for (dx, (y, dy)) in block.chunks_exact_mut(n * inner).zip(examples) {
-                let means: Vec<f32> = if inner == 1 {
-                    vec![sum_pairs(y, dy, |y, d| y * d)]
-                } else {
-                    let mut sums = vec![0.0; inner];
-                    for (y, dy) in y.chunks_exact(inner).zip(dy.chunks_exact(inner)) {
-                        sums.iter_mut().zip(y).zip(dy).for_each(|((s, y), d)| *s += y * d);
-                    }
-                    sums
-                };
+                let mut means = vec![0.0; inner];
+                for (y, dy) in y.chunks_exact(inner).zip(dy.chunks_exact(inner)) {
+                    means.iter_mut().zip(y).zip(dy).for_each(|((s, y), d)| *s += y * d);
+                }
                 Gradient { data: dx, add }.set(|i| y[i] * (dy[i] - means[i % inner]));
             }
         });

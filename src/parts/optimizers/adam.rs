@@ -14,6 +14,7 @@
 
 use super::{Hyper, Optimizer};
 use crate::base::signature::{Args, Kind, Param, PartKind, Signature};
+use crate::kernels::cpu::{math::vectorised, together::together};
 
 pub static SIGNATURE: Signature = Signature {
     name: "adam",
@@ -43,7 +44,15 @@ impl Optimizer for Adam {
 
     fn update(&self, step: u64, hyper: Hyper, parameter: &mut [f32], gradient: &[f32], slots: &mut [Vec<f32>]) {
         let decay = hyper.weight_decay as f32;
-        self.moments.step(step, hyper.lr, parameter, gradient, slots, |w, g| (w, g + decay * w));
+        self.moments.step(
+            step,
+            hyper.lr,
+            parameter,
+            gradient,
+            slots,
+            #[inline(always)]
+            |w, g| (w, g + decay * w),
+        );
     }
 }
 
@@ -61,7 +70,8 @@ impl Moments {
         Self { beta1: args.float("beta1"), beta2: args.float("beta2"), epsilon: args.float("epsilon") }
     }
 
-    /// One step. `decay` turns a parameter and its gradient into those that the formula continues with.
+    /// One step, in one pass over all vectors. `decay` turns a parameter and its gradient into those that the formula continues
+    /// with, and is `#[inline(always)]`.
     #[inline]
     pub fn step(
         &self,
@@ -70,7 +80,7 @@ impl Moments {
         parameter: &mut [f32],
         gradient: &[f32],
         slots: &mut [Vec<f32>],
-        decay: impl Fn(f32, f32) -> (f32, f32),
+        decay: impl Fn(f32, f32) -> (f32, f32) + Sync,
     ) {
         let [mean, square] = slots else { panic!("bug: {} slots where two were asked for", slots.len()) };
         // `libm` gives the same bits on every platform, which the standard library does not promise.
@@ -78,12 +88,20 @@ impl Moments {
         let root = (1.0 - libm::pow(self.beta2, step as f64)).sqrt() as f32;
         let (fresh1, keep2, fresh2) = ((1.0 - self.beta1) as f32, self.beta2 as f32, (1.0 - self.beta2) as f32);
         let epsilon = self.epsilon as f32;
-        for (((w, &g), m), v) in parameter.iter_mut().zip(gradient).zip(mean).zip(square) {
-            let (decayed, g) = decay(*w, g);
-            // β₁·m + (1 − β₁)·g, with one rounding less.
-            *m += fresh1 * (g - *m);
-            *v = keep2 * *v + fresh2 * g * g;
-            *w = decayed - rate * *m / (v.sqrt() / root + epsilon);
-        }
+        together([parameter, mean, square], |start, [parameter, mean, square]| {
+            let gradient = &gradient[start..][..parameter.len()];
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (((w, &g), m), v) in parameter.iter_mut().zip(gradient).zip(mean).zip(square) {
+                        let (decayed, g) = decay(*w, g);
+                        // β₁·m + (1 − β₁)·g, with one rounding less.
+                        *m += fresh1 * (g - *m);
+                        *v = keep2 * *v + fresh2 * g * g;
+                        *w = decayed - rate * *m / (v.sqrt() / root + epsilon);
+                    }
+                },
+            );
+        });
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! `y[to[p] + c] = f(Σ_r Σ_l x[from[p] + r · x_run + l · x_step] · w[r · w_run + l · w_row + c] + bias[c] + residual[to[p] + c])`
 //! for up to [`ROWS`] rows `p` and up to [`WIDTH`] columns `c`. The sum runs in that order by fused multiplications, one
-//! accumulator for each result, so its bits depend on nothing but the numbers; the portable tile rounds every product. Tiles of
+//! accumulator for each result, so its bits depend on nothing but the numbers; the portable tile rounds every product. With AVX-512, tiles of
 //! one to three rows sum every fourth term in an accumulator of its own, because one sum alone would wait for each addition.
 //!
 //! A convolution's row is a pixel: its runs are the rows of the window, each of `kernel width · channels` numbers in a row. In a
