@@ -6,6 +6,8 @@ mod correlation;
 mod frame;
 mod gradient;
 mod slopes;
+mod transforms;
+mod winograd;
 
 use super::bank::Bank;
 use super::parallel::scratch;
@@ -17,6 +19,7 @@ use crate::ops::conv2d::Conv2d;
 use crate::ops::epilogue::Activation;
 use crate::ops::window::Window;
 use correlation::Correlation;
+use winograd::Winograd;
 
 /// The last two sizes of a shape.
 fn size(shape: &[usize]) -> [usize; 2] {
@@ -39,6 +42,24 @@ fn of_transpose(op: &ConvTranspose2d, shapes: &Shapes) -> Bank {
     let window = Window { kernel: size(w), stride: op.stride, padding, dilation: op.dilation };
     let sliding = Sliding { window, image: size(&shapes.output), positions: size(x) };
     Bank { batch: x[0], groups: op.groups, rows: w[0] / op.groups, channels: w[1], sliding }
+}
+
+/// The way a bank is computed outside of training, when it is not the direct one.
+fn way<'a>(bank: &'a Bank, shapes: &Shapes) -> Option<Winograd<'a>> {
+    if shapes.trains { None } else { Winograd::choose(bank) }
+}
+
+/// `y = f(w ⋆ x + …)`. Prepared weights say by their length what they are prepared for.
+fn filter(bank: &Bank, shapes: &Shapes, w: Input, x: &[f32], y: &mut [f32], finish: &Finish) {
+    let way = match w {
+        Input::Prepared(packed) => Winograd::prepared(bank, packed.len()),
+        _ => way(bank, shapes),
+    };
+    match (way, w) {
+        (Some(way), Input::Prepared(packed)) => way.run(packed, x, y, finish),
+        (Some(way), w) => way.with_packed(w.numbers(), |packed| way.run(packed, x, y, finish)),
+        (None, w) => correlate(&Correlation::filter(bank), w, x, y, finish),
+    }
 }
 
 /// Runs a correlation by weights in either form.
@@ -91,14 +112,25 @@ impl Kernel for Conv2d {
         self.epilogue.activation.is_some_and(Activation::slope_from_result)
     }
 
+    fn prepares(&self, i: usize, _: &Shapes) -> bool {
+        i == 1
+    }
+
     fn prepare(&self, i: usize, numbers: &[f32], shapes: &Shapes) -> Option<Vec<f32>> {
-        (i == 1).then(|| prepare(&Correlation::filter(&of_conv(self, shapes)), numbers))
+        let bank = of_conv(self, shapes);
+        match way(&bank, shapes).filter(|_| i == 1) {
+            Some(way) => {
+                let mut packed = vec![0.0; way.packed_len()];
+                way.pack(numbers, &mut packed);
+                Some(packed)
+            }
+            None => (i == 1).then(|| prepare(&Correlation::filter(&bank), numbers)),
+        }
     }
 
     fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
-        let filter = Correlation::filter(&of_conv(self, shapes));
         let finish = self.finish(inputs, self.epilogue.activation);
-        correlate(&filter, inputs[1], inputs[0].numbers(), output, &finish);
+        filter(&of_conv(self, shapes), shapes, inputs[1], inputs[0].numbers(), output, &finish);
     }
 
     fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
@@ -133,6 +165,10 @@ impl Kernel for Conv2d {
 impl Kernel for ConvTranspose2d {
     fn reads(&self, i: usize) -> bool {
         i < 2
+    }
+
+    fn prepares(&self, i: usize, _: &Shapes) -> bool {
+        i == 1
     }
 
     fn prepare(&self, i: usize, numbers: &[f32], shapes: &Shapes) -> Option<Vec<f32>> {
