@@ -80,12 +80,8 @@ impl Case {
         for (a, b) in one.iter().flatten().zip(three.iter().flatten()) {
             assert_eq!(a.to_bits(), b.to_bits(), "{name} depends on the number of threads");
         }
-        let inputs: Vec<Value> = given
-            .inputs
-            .iter()
-            .zip(&given.types)
-            .map(|(g, t)| Value::from_vec(g.clone(), &t.at(self.batch)))
-            .collect();
+        let inputs: Vec<Value> =
+            given.inputs.iter().zip(&given.types).map(|(g, t)| Value::from_vec(g.clone(), &t.at(self.batch))).collect();
         let (value, _) = pullback(&self.op(), &inputs, &given.output, self.batch, &given.cotangent);
         assert_close(&format!("{name}, value"), &one[0], &value.to_vec(), 1e-5);
         let plain = Conv2d { epilogue: Epilogue::default(), ..self.conv() };
@@ -141,8 +137,13 @@ fn windows_of_any_other_form() {
 
 #[test]
 fn epilogues() {
-    let activations =
-        [None, Some(Activation::Relu), Some(Activation::Relu6), Some(Activation::Silu), Some(Activation::LeakyRelu(0.1))];
+    let activations = [
+        None,
+        Some(Activation::Relu),
+        Some(Activation::Relu6),
+        Some(Activation::Silu),
+        Some(Activation::LeakyRelu(0.1)),
+    ];
     for activation in activations {
         for residual in [false, true] {
             let epilogue = Epilogue { residual, activation };

@@ -57,11 +57,8 @@ fn computed(op: &Op, types: &[Type], batch: usize, given: &[Vec<f32>], cotangent
         given.iter().enumerate().map(|(i, g)| Input::Numbers(if kernel.reads(i) { g } else { &[] })).collect();
     let before = if add { 0.5 } else { f32::NAN };
     let mut places: Vec<Vec<f32>> = given.iter().map(|g| vec![before; g.len()]).collect();
-    let mut gradients: Vec<Option<Gradient>> = places
-        .iter_mut()
-        .enumerate()
-        .map(|(i, data)| op.differentiates(i).then_some(Gradient { data, add }))
-        .collect();
+    let mut gradients: Vec<Option<Gradient>> =
+        places.iter_mut().enumerate().map(|(i, data)| op.differentiates(i).then_some(Gradient { data, add })).collect();
     let kept: &[f32] = if kernel.reads_output() { &result } else { &[] };
     kernel.pullback(&Backward { inputs: &read, output: kept, cotangent: &cotangent, shapes: &shapes }, &mut gradients);
     let result = stored(&result, &output, batch, channels_last, true);

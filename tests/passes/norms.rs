@@ -23,12 +23,20 @@ fn norms_by_the_moments_of_another_value_do_not() {
     let mut net = Net::new(Mode::Train);
     let x = net.maps(2);
     let y = net.conv("c", x, 2, Role::Trained);
-    let [mean, var] = net.moments(x);
-    let [_, var_of_y] = net.moments(y);
-    let a = net.norm_by("a", y, [mean, var], Role::Trained);
-    let b = net.norm_by("b", y, [mean, var_of_y], Role::Trained);
-    let c = net.norm("c", y, Role::Trained);
-    assert_untouched("own_moments", &net.finish(&[a, b, c]));
+    let [mean_of_x, var_of_x] = net.moments(x);
+    let [mean_of_y, var_of_y] = net.moments(y);
+    let around_x = net.op(ops::channel_var::ChannelVar {}, &[y, mean_of_x]);
+    let pairs = [
+        [mean_of_x, var_of_x],
+        [mean_of_x, var_of_y],
+        [mean_of_y, var_of_x],
+        [mean_of_x, around_x],
+        [mean_of_y, around_x],
+    ];
+    let mut outputs: Vec<ValueId> =
+        pairs.into_iter().enumerate().map(|(i, by)| net.norm_by(&format!("n{i}"), y, by, Role::Trained)).collect();
+    outputs.push(net.norm("running", y, Role::Trained));
+    assert_untouched("own_moments", &net.finish(&outputs));
 }
 
 #[test]

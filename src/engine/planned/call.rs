@@ -134,7 +134,7 @@ impl<'g> Call<'g> {
         let (kernel, shapes) = (cpu::find(op), shapes(graph, value, batch, trains));
         let prepared = |(i, operand): (usize, &Operand)| match (kernel, operand) {
             (Some(kernel), Operand::Given(id)) if batch > 0 && graph.is_fixed(*id) => {
-                fixed.prepare(graph, kernel, i, *id, &shapes).map_or(Source::Given(*id), Source::Prepared)
+                Source::Prepared(fixed.prepare(graph, kernel, i, *id, &shapes))
             }
             _ => source(operand),
         };
@@ -194,7 +194,9 @@ impl<'g> Call<'g> {
         let input = |source: &Source| match source {
             Source::Window => Input::Numbers(next.next().expect("one for each place")),
             Source::Given(id) => given.input(*id),
-            Source::Prepared(number) => Input::Prepared(given.fixed.prepared(*number)),
+            Source::Prepared(number) => {
+                given.fixed.prepared(*number).map_or_else(|id| given.input(id), Input::Prepared)
+            }
             Source::Unread => Input::Numbers(&[]),
         };
         let inputs: SmallVec<[Input; FEW]> = self.sources.iter().map(input).collect();

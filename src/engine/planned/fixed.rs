@@ -28,7 +28,8 @@ struct Prepared<'g> {
     input: usize,
     of: ValueId,
     shapes: Shapes,
-    numbers: Block,
+    /// Nothing where the kernel reads the weight as it is.
+    numbers: Option<Block>,
     below: Vec<(&'g str, Stamp)>,
 }
 
@@ -42,7 +43,7 @@ impl<'g> Fixed<'g> {
         Self { constants: constants.iter().map(constant).collect(), prepared: vec![], seen: 0 }
     }
 
-    /// Has input `input` of a kernel prepared from now on, if the kernel has something to prepare; gives its number.
+    /// Has input `input` of a kernel prepared from now on, if the kernel has something to prepare of it; gives its number.
     pub fn prepare(
         &mut self,
         graph: &'g Graph,
@@ -50,15 +51,12 @@ impl<'g> Fixed<'g> {
         input: usize,
         of: ValueId,
         shapes: &Shapes,
-    ) -> Option<usize> {
-        if !kernel.prepares(input, shapes) {
-            return None;
-        }
+    ) -> usize {
         let mut below = vec![];
         parameters(graph, of, &mut below);
         let below = below.into_iter().map(|path| (path, 0)).collect();
-        self.prepared.push(Prepared { kernel, input, of, shapes: shapes.clone(), numbers: Block::default(), below });
-        Some(self.prepared.len() - 1)
+        self.prepared.push(Prepared { kernel, input, of, shapes: shapes.clone(), numbers: None, below });
+        self.prepared.len() - 1
     }
 
     /// Brings everything up to these weights.
@@ -81,9 +79,9 @@ impl<'g> Fixed<'g> {
                 Definition::Leaf(Leaf::Parameter(path)) => &weights.get(path).data,
                 _ => self.constant(*of),
             };
-            let made = kernel.prepare(*input, numbers, shapes).expect("the kernel said that it prepares this");
+            let made = kernel.prepare(*input, numbers, shapes).map(|made| Block::from(&made[..]));
             let prepared = &mut self.prepared[i];
-            prepared.numbers = Block::from(&made[..]);
+            prepared.numbers = made;
             prepared.below.iter_mut().for_each(|(path, stamp)| *stamp = weights.stamp(path));
         }
     }
@@ -117,8 +115,10 @@ impl<'g> Fixed<'g> {
         find(&self.constants, id)
     }
 
-    pub fn prepared(&self, number: usize) -> &[f32] {
-        self.prepared[number].numbers.as_slice()
+    /// What the kernel prepared, or else the value to read as it is.
+    pub fn prepared(&self, number: usize) -> Result<&[f32], ValueId> {
+        let Prepared { numbers, of, .. } = &self.prepared[number];
+        numbers.as_ref().map(Block::as_slice).ok_or(*of)
     }
 }
 

@@ -101,16 +101,8 @@ pub fn apply(activation: Activation, y: &mut [f32]) {
             #[inline(always)]
             |x| x * normal(x),
         ),
-        Activation::Sigmoid => each(
-            y,
-            #[inline(always)]
-            |x| sigmoid(x),
-        ),
-        Activation::Tanh => each(
-            y,
-            #[inline(always)]
-            |x| tanh(x),
-        ),
+        Activation::Sigmoid => each(y, sigmoid),
+        Activation::Tanh => each(y, tanh),
     }
 }
 

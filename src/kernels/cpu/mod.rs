@@ -138,11 +138,6 @@ pub trait Kernel {
         false
     }
 
-    /// Whether [`Kernel::prepare`] has something to do for input `i`.
-    fn prepares(&self, _i: usize, _shapes: &Shapes) -> bool {
-        false
-    }
-
     /// What the forward pass makes of input `i` before it reads it: the same numbers packed, or transformed. The engine calls it
     /// once for a weight that does not move, and hands the result over as [`Input::Prepared`]; a weight that moves comes as it is.
     fn prepare(&self, _i: usize, _numbers: &[f32], _shapes: &Shapes) -> Option<Vec<f32>> {

@@ -131,9 +131,11 @@ impl Back<'_> {
         let dr = dr.map(|g| (Shared::new(g.data), g.add));
         tasks(len.div_ceil(cut.block), 4 * cut.block, |block| {
             let range = block * cut.block..len.min((block + 1) * cut.block);
-            // SAFETY: blocks do not overlap, and each is one task.
-            let [mut dx, mut dr] = [&dx, &dr]
-                .map(|g| g.as_ref().map(|(data, add)| (unsafe { data.part(range.clone()) }, *add)));
+            let [mut dx, mut dr] = [&dx, &dr].map(|g| {
+                let (data, add) = g.as_ref()?;
+                // SAFETY: blocks do not overlap, and each is one task.
+                Some((unsafe { data.part(range.clone()) }, *add))
+            });
             self.with_dz(range.clone(), |dy, y, limits| {
                 vectorised(
                     #[inline(always)]
@@ -145,17 +147,30 @@ impl Back<'_> {
                                 let dx = &mut dx[start..][..n];
                                 let scale = &self.norm.scale[..n];
                                 if b.is_empty() {
-                                    put(dx, *add, #[inline(always)] |j| limits.pass(dy[j], y[j]) * scale[j]);
+                                    put(
+                                        dx,
+                                        *add,
+                                        #[inline(always)]
+                                        |j| limits.pass(dy[j], y[j]) * scale[j],
+                                    );
                                 } else {
                                     let x = &self.x[range.start + start..][..n];
                                     let (mean, a, b) = (&self.norm.mean[..n], &a[..n], &b[..n]);
-                                    put(dx, *add, #[inline(always)] |j| {
-                                        (limits.pass(dy[j], y[j]) - a[j] - (x[j] - mean[j]) * b[j]) * scale[j]
-                                    });
+                                    put(
+                                        dx,
+                                        *add,
+                                        #[inline(always)]
+                                        |j| (limits.pass(dy[j], y[j]) - a[j] - (x[j] - mean[j]) * b[j]) * scale[j],
+                                    );
                                 }
                             }
                             if let Some((dr, add)) = &mut dr {
-                                put(&mut dr[start..][..n], *add, #[inline(always)] |j| limits.pass(dy[j], y[j]));
+                                put(
+                                    &mut dr[start..][..n],
+                                    *add,
+                                    #[inline(always)]
+                                    |j| limits.pass(dy[j], y[j]),
+                                );
                             }
                         }
                     },

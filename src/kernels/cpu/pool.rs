@@ -60,7 +60,7 @@ impl<'a> Pool<'a> {
                 let first = WHICH && row == rows.start && column == columns.start;
                 for i in 0..N {
                     // NaN wins over every number; of equal numbers the first wins.
-                    let wins = (x[i] > best[i]) | (x[i] != x[i]) | first;
+                    let wins = (x[i] > best[i]) | x[i].is_nan() | first;
                     best[i] = if wins { x[i] } else { best[i] };
                     if WHICH {
                         which[i] = if wins { sample } else { which[i] };

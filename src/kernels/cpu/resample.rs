@@ -116,11 +116,7 @@ fn forward(op: &impl Resampled, inputs: &[Input], shapes: &Shapes, output: &mut 
 
 /// `N` channels of a pixel of the result.
 #[inline(always)]
-fn mixed<const N: usize>(
-    x: &[f32],
-    (rows, columns, w, channels): (&Taps, &Taps, usize, usize),
-    c: usize,
-) -> [f32; N] {
+fn mixed<const N: usize>(x: &[f32], (rows, columns, w, channels): (&Taps, &Taps, usize, usize), c: usize) -> [f32; N] {
     let mut sum = [0.0; N];
     for k in 0..rows.count {
         for l in 0..columns.count {
@@ -145,7 +141,8 @@ fn reader(mut o: usize, i: usize, to: usize, taps: impl Fn(usize) -> Taps) -> us
 }
 
 fn pullback(op: &impl Resampled, call: &Backward, gradients: &mut [Option<Gradient>]) {
-    let (Some(dx), Sizes { channels, from: [h, w], to: [oh, ow] }) = (&mut gradients[0], Sizes::new(call.shapes)) else {
+    let (Some(dx), Sizes { channels, from: [h, w], to: [oh, ow] }) = (&mut gradients[0], Sizes::new(call.shapes))
+    else {
         return;
     };
     let (add, width) = (dx.add, w * channels);

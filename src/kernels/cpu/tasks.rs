@@ -38,6 +38,7 @@ impl<'a> Shared<'a> {
     ///
     /// No number of the range is in another part at the same time.
     #[allow(clippy::mut_from_ref, reason = "the caller keeps parts apart")]
+    // SAFETY: what the caller must keep stands above.
     pub unsafe fn part(&self, range: Range<usize>) -> &mut [f32] {
         assert!(range.start <= range.end && range.end <= self.len, "bug: a part beyond its numbers");
         // SAFETY: the range lies within the numbers borrowed by `new`, and the caller keeps others away from it.
@@ -53,6 +54,7 @@ impl<'a> Shared<'a> {
     /// # Safety
     ///
     /// Who writes through it holds what he writes by himself, as for [`Shared::part`].
+    // SAFETY: what the caller must keep stands above.
     pub unsafe fn pointer(&self) -> *mut f32 {
         self.start
     }

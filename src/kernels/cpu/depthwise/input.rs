@@ -94,9 +94,7 @@ fn run(g: &Geometry, sweep: &Sweep, backward: bool, rest: Option<Activation>) {
         let Some(activation) = rest else { return };
         for pixel in (n * height + rows.start) * width..(n * height + rows.end) * width {
             // SAFETY: these channels of these lines are no other task's.
-            let y = unsafe {
-                sweep.y.part(pixel * g.channels + channels.start..pixel * g.channels + channels.end)
-            };
+            let y = unsafe { sweep.y.part(pixel * g.channels + channels.start..pixel * g.channels + channels.end) };
             apply(activation, y);
         }
     });

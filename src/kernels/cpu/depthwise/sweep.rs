@@ -55,10 +55,19 @@ pub struct Sweep<'a> {
     pub kernel: usize,
 }
 
-/// A strip of pixels of one line: which of its columns are inside, and which of its pixels are to be written.
+/// A strip of pixels of one line: which of the columns it reads are inside, and which of its pixels are to be written; a bit
+/// for each, which a loop that is written out tests with one instruction.
+#[derive(Clone, Copy)]
 struct Strip {
-    inside: Range<isize>,
-    written: Range<usize>,
+    inside: u32,
+    written: u32,
+}
+
+/// The bits of a range.
+#[inline(always)]
+pub fn bits(range: Range<isize>) -> u32 {
+    let below = |n: isize| (1u32 << n) - 1;
+    below(range.end) & !below(range.start)
 }
 
 impl Sweep<'_> {
@@ -69,6 +78,7 @@ impl Sweep<'_> {
     ///
     /// The channels, pixels and lines named exist, and no other thread holds the numbers that are written.
     #[inline(always)]
+    // SAFETY: what the caller must keep stands above.
     pub unsafe fn line<S: Simd, const T: usize, const STEP: usize>(
         &self,
         simd: S,
@@ -84,29 +94,29 @@ impl Sweep<'_> {
             let start = pixel.min(phase.count.saturating_sub(STRIP));
             let column = phase.column + (start * STEP) as isize;
             let strip = Strip {
-                inside: (-column).clamp(0, reach)..(width - column).clamp(0, reach),
-                written: pixel - start..STRIP.min(phase.count - start),
+                inside: bits((-column).clamp(0, reach)..(width - column).clamp(0, reach)),
+                written: bits((pixel - start) as isize..STRIP.min(phase.count - start) as isize),
             };
             let place = ((n * self.to[0] + row) * self.to[1] + phase.first + start * phase.stride) * self.channels;
             let line = (n * self.from[0] + lines.first) as isize * width;
             let read = (line + column) * self.channels as isize;
-            let whole = strip.inside == (0..reach) && strip.written == (0..STRIP);
+            let whole = strip.inside == bits(0..reach) && strip.written == bits(0..STRIP as isize);
             let full = channels.start + channels.len() / S::F32_LANES * S::F32_LANES;
             let simple = whole && self.residual.is_empty() && !self.add;
             for c in (channels.start..full).step_by(S::F32_LANES) {
                 // SAFETY: the channels from c on are a whole vector, and the strip says what may be read and written.
                 unsafe {
                     if simple {
-                        self.strip::<S, T, STEP, true, false>(simd, &strip, lines, phase, read, place, c, 0);
+                        self.strip::<S, T, STEP, true, false>(simd, strip, lines, phase, read, place, c, 0);
                     } else {
-                        self.strip::<S, T, STEP, false, false>(simd, &strip, lines, phase, read, place, c, 0);
+                        self.strip::<S, T, STEP, false, false>(simd, strip, lines, phase, read, place, c, 0);
                     }
                 }
             }
             if full < channels.end {
                 let rest = channels.end - full;
                 // SAFETY: as above, for the channels that are left.
-                unsafe { self.strip::<S, T, STEP, false, true>(simd, &strip, lines, phase, read, place, full, rest) };
+                unsafe { self.strip::<S, T, STEP, false, true>(simd, strip, lines, phase, read, place, full, rest) };
             }
             pixel = start + STRIP;
         }
@@ -119,10 +129,11 @@ impl Sweep<'_> {
     #[inline(always)]
     #[allow(clippy::too_many_arguments, reason = "all of them are what the loops above have found once")]
     #[allow(clippy::needless_range_loop, reason = "the places of registers, known when this is compiled")]
+    // SAFETY: what the caller must keep stands above.
     unsafe fn strip<S: Simd, const T: usize, const STEP: usize, const SIMPLE: bool, const TAIL: bool>(
         &self,
         simd: S,
-        strip: &Strip,
+        strip: Strip,
         lines: Lines,
         phase: &Phase,
         read: isize,
@@ -144,7 +155,8 @@ impl Sweep<'_> {
             sums = [load(self.bias.as_ptr().wrapping_add(c)); STRIP];
         }
         for l in 0..lines.count {
-            let window = (lines.sample as isize + l as isize * lines.step) * self.kernel as isize + phase.sample as isize;
+            let window =
+                (lines.sample as isize + l as isize * lines.step) * self.kernel as isize + phase.sample as isize;
             let sample = |t: usize| w.wrapping_offset((window + t as isize * phase.step) * self.channels as isize);
             let mut weights = [simd.splat_f32s(0.0); T];
             for t in 0..T {
@@ -152,7 +164,7 @@ impl Sweep<'_> {
             }
             let x = x.wrapping_add(l * self.from[1] * self.channels);
             for j in 0..(STRIP - 1) * STEP + T {
-                if SIMPLE || strip.inside.contains(&(j as isize)) {
+                if SIMPLE || strip.inside & (1 << j) != 0 {
                     let v = load(x.wrapping_add(j * self.channels));
                     for p in 0..STRIP {
                         if j >= p * STEP && j < p * STEP + T {
@@ -164,7 +176,7 @@ impl Sweep<'_> {
         }
         let [low, high] = self.limits.bounds().map(|b| simd.splat_f32s(b));
         for p in 0..STRIP {
-            if SIMPLE || strip.written.contains(&p) {
+            if SIMPLE || strip.written & (1 << p) != 0 {
                 let (mut sum, to) = (sums[p], y.wrapping_add(p * apart));
                 if !SIMPLE && !self.residual.is_empty() {
                     sum = simd.add_f32s(sum, load(self.residual.as_ptr().wrapping_add(place + c + p * apart)));

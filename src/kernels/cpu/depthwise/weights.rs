@@ -5,6 +5,7 @@
 //! order at the end.
 
 use super::geometry::{Geometry, tile, unpack};
+use super::sweep::bits;
 use crate::kernels::cpu::parallel::scratch;
 use crate::kernels::cpu::tasks::{Shared, tasks};
 use pulp::{Simd, WithSimd};
@@ -125,7 +126,8 @@ impl Block<'_> {
                     }
                 }
                 let column = (start * STEP) as isize - left as isize;
-                let whole = column >= 0 && column + reach as isize <= w as isize;
+                let limit = |n: isize| n.clamp(0, reach as isize);
+                let inside = bits(limit(-column)..limit(w as isize - column));
                 for r in 0..R {
                     let y = y + r as isize;
                     if y < 0 || y >= h as isize {
@@ -134,7 +136,7 @@ impl Block<'_> {
                     let pixel = ((n * h) as isize + y) * w as isize + column;
                     let x = self.x.as_ptr().wrapping_offset(pixel * channels as isize).wrapping_add(c);
                     for j in 0..reach {
-                        if whole || (column + j as isize >= 0 && column + (j as isize) < w as isize) {
+                        if inside & (1 << j) != 0 {
                             let v = load(x.wrapping_add(j * channels));
                             for p in 0..STRIP {
                                 if j >= p * STEP && j < p * STEP + K {
