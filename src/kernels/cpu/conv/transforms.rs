@@ -169,9 +169,9 @@ impl<const T: usize, const M: usize> WithSimd for Output<'_, T, M> {
         for c in (0..self.columns).step_by(S::F32_LANES) {
             let mut half = [[simd.splat_f32s(0.0); T]; M];
             for j in 0..T {
+                let z = self.z.as_ptr().wrapping_add(j * self.apart + c);
                 // SAFETY: the last column of the last frequency is there, as asserted, and columns come in whole vectors.
-                let z =
-                    std::array::from_fn(|i| unsafe { lanes.load(self.z.as_ptr().add((i * T + j) * self.apart + c)) });
+                let z = std::array::from_fn(|i| unsafe { lanes.load(z.add(i * T * self.apart)) });
                 let column = lanes.output::<T, M>(z);
                 (0..M).for_each(|i| half[i][j] = column[i]);
             }
