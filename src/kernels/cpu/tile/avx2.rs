@@ -65,22 +65,24 @@ unsafe fn block<const P: usize>(tile: &Tile, first: usize, column: usize, out: &
         for p in 0..P {
             from[p] = from[p].add(tile.from[first + p]);
         }
-        for r in 0..tile.runs {
-            let mut w = tile.w.as_ptr().add(r * tile.w_run).wrapping_add(column);
-            let mut at = r * tile.x_run;
-            for _ in 0..tile.len {
-                let weights: [__m256; VECTORS] = std::array::from_fn(|v| {
-                    let w = w.wrapping_add(v * LANES);
-                    if full { _mm256_loadu_ps(w) } else { _mm256_maskload_ps(w, mask[v]) }
-                });
-                for p in 0..P {
-                    let x = _mm256_set1_ps(*from[p].add(at));
-                    for v in 0..VECTORS {
-                        sums[p][v] = _mm256_fmadd_ps(x, weights[v], sums[p][v]);
+        for repeat in 0..tile.repeats {
+            for r in 0..tile.runs {
+                let mut w = tile.w.as_ptr().add(repeat * tile.w_repeat + r * tile.w_run).wrapping_add(column);
+                let mut at = repeat * tile.x_repeat + r * tile.x_run;
+                for _ in 0..tile.len {
+                    let weights: [__m256; VECTORS] = std::array::from_fn(|v| {
+                        let w = w.wrapping_add(v * LANES);
+                        if full { _mm256_loadu_ps(w) } else { _mm256_maskload_ps(w, mask[v]) }
+                    });
+                    for p in 0..P {
+                        let x = _mm256_set1_ps(*from[p].add(at));
+                        for v in 0..VECTORS {
+                            sums[p][v] = _mm256_fmadd_ps(x, weights[v], sums[p][v]);
+                        }
                     }
+                    w = w.wrapping_add(tile.w_row);
+                    at += tile.x_step;
                 }
-                w = w.wrapping_add(tile.w_row);
-                at += tile.x_step;
             }
         }
         for p in 0..P {
