@@ -28,8 +28,7 @@ fn check(op: impl Into<Op>, types: &[Type], batch: usize, given: &[Option<Vec<f3
     let shapes = Shapes::new(types.iter().map(|t| t.at(batch)).collect(), output.at(batch));
     let inputs: Vec<Input> = numbers.iter().map(|x| Input::Numbers(x)).collect();
     let run = |inputs: &[Input], threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads start");
-        pool.install(|| {
+        mtlc::kernels::cpu::parallel::with_threads(threads, || {
             let kernel = find(&op).expect("the op has a kernel");
             let mut result = vec![f32::NAN; want.len()];
             kernel.forward(inputs, &shapes, &mut result);

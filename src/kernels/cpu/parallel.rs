@@ -11,6 +11,9 @@ pub use super::team::{set_threads, threads, with_threads};
 /// Below this many operations, starting threads costs more than they save.
 const GRAIN: usize = 1 << 16;
 
+/// A thread takes at least so many operations in a turn.
+const TURN: usize = 1 << 13;
+
 /// Calls `f(i, piece)` for each piece of `size` numbers of `data`, `work` operations long each.
 pub fn pieces(data: &mut [f32], size: usize, work: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
     let (size, work) = (size.max(1), work.max(1));
@@ -33,7 +36,10 @@ pub fn tasks(count: usize, work: usize, f: impl Fn(usize) + Sync) {
     if count < 2 || count.saturating_mul(work) < 2 * GRAIN || threads() == 1 {
         return (0..count).for_each(f);
     }
-    team::run(count, &f);
+    let together = TURN.div_ceil(work.max(1));
+    team::run(count.div_ceil(together), &|turn| {
+        (turn * together..count.min((turn + 1) * together)).for_each(&f);
+    });
 }
 
 /// Numbers in a piece of a long array.

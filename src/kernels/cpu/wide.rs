@@ -20,13 +20,6 @@ macro_rules! wide {
 }
 
 wide! {
-    /// `Σ a[i]`.
-    pub fn sum(a: &[f32]) -> f32 {
-        math::sum(a, |a| a)
-    }
-}
-
-wide! {
     /// `Σ a[i] · b[i]`.
     pub fn dot(a: &[f32], b: &[f32]) -> f32 {
         sum_pairs(a, b, |a, b| a * b)

@@ -48,6 +48,14 @@ impl<'a> Results<'a> {
         Self { data: data.as_mut_ptr(), len: data.len(), whole: PhantomData }
     }
 
+    pub fn len(self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.len == 0
+    }
+
     /// A part of the results as a slice.
     ///
     /// # Safety
