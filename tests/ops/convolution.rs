@@ -104,7 +104,7 @@ fn check(case: &Case, rng: &mut ChaCha8Rng, tolerance: f32) {
     let near = |what: &str, got: &[f32], want: &[f32]| {
         assert_eq!(got.len(), want.len(), "{what}");
         let most = tolerance * largest(want).max(1.0);
-        let far = got.iter().zip(want).position(|(a, b)| !((a - b).abs() <= most));
+        let far = got.iter().zip(want).position(|(a, b)| (a - b).is_nan() || (a - b).abs() > most);
         if let Some(i) = far {
             panic!("{what}: element {i} is {} and not {}", got[i], want[i]);
         }

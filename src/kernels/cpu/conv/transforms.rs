@@ -3,6 +3,8 @@
 //! `m × m` outputs come of `t × t` inputs, `t = m + 2`: `Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A`. The points are 0, ±1 and infinity for
 //! `m = 2`, and ±2 too for `m = 4`. Products and sums are never fused, so the bits are the same on all machines.
 
+#![allow(clippy::needless_range_loop, reason = "rows and columns of a tile stand side by side in the formulas")]
+
 use crate::kernels::cpu::tile::{Finish, Results, WIDTH};
 use pulp::{Simd, WithSimd};
 
@@ -120,7 +122,10 @@ impl<const T: usize> WithSimd for Input<'_, T> {
     fn with_simd<S: Simd>(self, simd: S) {
         let lanes = Lanes(simd);
         let last = (T - 1) * self.row + T * self.pixel;
-        assert!(last <= self.x.len() && self.pixel % S::F32_LANES == 0, "bug: a tile that ends behind its image");
+        assert!(
+            last <= self.x.len() && self.pixel.is_multiple_of(S::F32_LANES),
+            "bug: a tile that ends behind its image"
+        );
         let v = self.v.pointer(self.start, (T * T - 1) * self.apart + self.pixel);
         for c in (0..self.pixel).step_by(S::F32_LANES) {
             let mut half = [[simd.splat_f32s(0.0); T]; T];
@@ -163,7 +168,7 @@ impl<const T: usize, const M: usize> WithSimd for Output<'_, T, M> {
     fn with_simd<S: Simd>(self, simd: S) {
         let lanes = Lanes(simd);
         let last = (T * T - 1) * self.apart + self.columns;
-        let whole = self.columns <= WIDTH && self.columns % S::F32_LANES == 0;
+        let whole = self.columns <= WIDTH && self.columns.is_multiple_of(S::F32_LANES);
         assert!(last <= self.z.len() && whole, "bug: a tile that ends behind its sums");
         let mut pixels = [[[0.0f32; WIDTH]; M]; M];
         for c in (0..self.columns).step_by(S::F32_LANES) {

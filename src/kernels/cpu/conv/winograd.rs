@@ -43,7 +43,7 @@ const TRANSFORMS: [usize; 2] = [64, 256];
 fn fits(bank: &Bank) -> bool {
     let window = bank.sliding.window;
     let plain = window.kernel == [3; 2] && window.stride == [1; 2] && window.dilation == [1; 2];
-    plain && bank.groups == 1 && bank.rows % VECTOR == 0 && bank.channels % VECTOR == 0
+    plain && bank.groups == 1 && bank.rows.is_multiple_of(VECTOR) && bank.channels.is_multiple_of(VECTOR)
 }
 
 impl<'a> Winograd<'a> {
