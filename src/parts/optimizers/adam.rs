@@ -85,7 +85,7 @@ impl Moments {
         let [mean, square] = slots else { panic!("bug: {} slots where two were asked for", slots.len()) };
         // `libm` gives the same bits on every platform, which the standard library does not promise.
         let rate = (lr / (1.0 - libm::pow(self.beta1, step as f64))) as f32;
-        let root = (1.0 - libm::pow(self.beta2, step as f64)).sqrt() as f32;
+        let root = (1.0 / (1.0 - libm::pow(self.beta2, step as f64)).sqrt()) as f32;
         let (fresh1, keep2, fresh2) = ((1.0 - self.beta1) as f32, self.beta2 as f32, (1.0 - self.beta2) as f32);
         let epsilon = self.epsilon as f32;
         together([parameter, mean, square], |start, [parameter, mean, square]| {
@@ -93,15 +93,44 @@ impl Moments {
             vectorised(
                 #[inline(always)]
                 || {
-                    for (((w, &g), m), v) in parameter.iter_mut().zip(gradient).zip(mean).zip(square) {
-                        let (decayed, g) = decay(*w, g);
+                    lanes(parameter, gradient, mean, square, |w, g, m, v| {
+                        let (decayed, g) = decay(w, g);
                         // β₁·m + (1 − β₁)·g, with one rounding less.
-                        *m += fresh1 * (g - *m);
-                        *v = keep2 * *v + fresh2 * g * g;
-                        *w = decayed - rate * *m / (v.sqrt() / root + epsilon);
-                    }
+                        let m = m + fresh1 * (g - m);
+                        let v = keep2 * v + fresh2 * g * g;
+                        (decayed - rate * m / (v.sqrt() * root + epsilon), m, v)
+                    });
                 },
             );
         });
+    }
+}
+
+/// Numbers that are brought into registers together.
+const LANES: usize = 32;
+
+/// Moves parameters and both moments, some numbers at a time: `f` gets a parameter, its gradient and its moments, and gives the
+/// new ones. Through copies of a fixed length the compiler sees that the arrays do not overlap.
+#[inline(always)]
+fn lanes(
+    parameter: &mut [f32],
+    gradient: &[f32],
+    mean: &mut [f32],
+    square: &mut [f32],
+    f: impl Fn(f32, f32, f32, f32) -> (f32, f32, f32),
+) {
+    let (ws, w_tail) = parameter.as_chunks_mut::<LANES>();
+    let (gs, g_tail) = gradient.as_chunks::<LANES>();
+    let (ms, m_tail) = mean.as_chunks_mut::<LANES>();
+    let (vs, v_tail) = square.as_chunks_mut::<LANES>();
+    for (((w, g), m), v) in ws.iter_mut().zip(gs).zip(ms).zip(vs) {
+        let (mut new_w, mut new_m, mut new_v) = (*w, *m, *v);
+        for i in 0..LANES {
+            (new_w[i], new_m[i], new_v[i]) = f(new_w[i], g[i], new_m[i], new_v[i]);
+        }
+        (*w, *m, *v) = (new_w, new_m, new_v);
+    }
+    for (((w, g), m), v) in w_tail.iter_mut().zip(g_tail).zip(m_tail).zip(v_tail) {
+        (*w, *m, *v) = f(*w, *g, *m, *v);
     }
 }

@@ -28,6 +28,9 @@ pub unsafe fn tile(tile: &Tile, y: *mut f32, to: &[usize], finish: &Finish) {
     unsafe { by_rows!(4 5 6 7 8 9 10 11 12 13 14) }
 }
 
+/// How many rows of weights ahead of their use they are fetched.
+const AHEAD: usize = 32;
+
 /// The tile of `P` rows and `V` registers a row.
 ///
 /// # Safety
@@ -51,6 +54,10 @@ unsafe fn rows<const P: usize, const V: usize>(tile: &Tile, y: *mut f32, to: &[u
                 let mut w = tile.w.as_ptr().add(repeat * tile.w_repeat + r * tile.w_run);
                 let mut at = repeat * tile.x_repeat + r * tile.x_run;
                 for _ in 0..tile.len {
+                    for v in 0..V {
+                        // Weights may come from far away, and the machine's own prefetching ends with each page.
+                        _mm_prefetch::<_MM_HINT_T0>(w.wrapping_add(AHEAD * tile.w_row + v * LANES).cast());
+                    }
                     let weights: [__m512; V] =
                         std::array::from_fn(|v| _mm512_maskz_loadu_ps(mask[v], w.wrapping_add(v * LANES)));
                     for p in 0..P {
