@@ -8,6 +8,7 @@ mod depthwise;
 mod faults;
 mod kernels;
 mod maps;
+mod precision;
 mod signatures;
 mod tapes;
 mod threads;

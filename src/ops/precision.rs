@@ -6,6 +6,7 @@
 //! sum. Bias, residual and activation are f32 in all. Halves round to even. Rounding is flat, so no gradient passes: a graph that
 //! is trained is in f32.
 
+use super::Op;
 use super::operation::{Mismatch, require};
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +57,26 @@ impl Precision {
                     x.iter().zip(w).map(term).sum::<i64>() as f32 * (steps.size * filters[f].size)
                 })
             }
+        }
+    }
+}
+
+impl Op {
+    /// What the op computes its products in.
+    pub fn precision(&self) -> Precision {
+        match self {
+            Op::Linear(op) => op.precision,
+            Op::Conv2d(op) => op.precision,
+            _ => Precision::F32,
+        }
+    }
+
+    /// The precision of an op that may have another than f32.
+    pub fn precision_mut(&mut self) -> Option<&mut Precision> {
+        match self {
+            Op::Linear(op) => Some(&mut op.precision),
+            Op::Conv2d(op) if op.groups == 1 => Some(&mut op.precision),
+            _ => None,
         }
     }
 }

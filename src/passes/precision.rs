@@ -5,7 +5,6 @@
 //! weight that it meets, which no pass changes. What has no range, or sums more terms than fit, stays f32.
 
 use crate::graph::{Definition, Graph, Leaf, Mode, ValueId, verify};
-use crate::ops::Op;
 use crate::ops::precision::Precision;
 use indexmap::IndexMap;
 
@@ -23,17 +22,11 @@ pub struct Product {
 
 /// Every product that can be computed in low precision, in the order of the graph.
 pub fn products(graph: &Graph) -> Vec<Product> {
-    let product = |value: ValueId| match &graph.value(value).definition {
-        Definition::Op { op, inputs } if graph.mode == Mode::Eval => {
-            let dense = match op {
-                Op::Linear(_) => true,
-                Op::Conv2d(op) => op.groups == 1,
-                _ => false,
-            };
-            let weight = path(graph, *inputs.get(1)?).filter(|_| dense && graph.is_fixed(inputs[1]))?;
-            Some(Product { value, input: inputs[0], weight: weight.into() })
-        }
-        _ => None,
+    let product = |value: ValueId| {
+        let Definition::Op { op, inputs } = &graph.value(value).definition else { return None };
+        op.clone().precision_mut()?;
+        let weight = path(graph, inputs[1]).filter(|_| graph.mode == Mode::Eval && graph.is_fixed(inputs[1]))?;
+        Some(Product { value, input: inputs[0], weight: weight.into() })
     };
     graph.ids().filter_map(product).collect()
 }
@@ -64,11 +57,7 @@ fn with(graph: &Graph, precision: impl Fn(&str) -> Option<Precision>) -> Graph {
         let Definition::Op { op, inputs } = &mut new.values[product.value.0].definition else { continue };
         let types: Vec<_> = inputs.iter().map(|&id| graph.value(id).ty.clone()).collect();
         let mut rounded = op.clone();
-        match &mut rounded {
-            Op::Linear(op) => op.precision = wanted,
-            Op::Conv2d(op) => op.precision = wanted,
-            _ => {}
-        }
+        rounded.precision_mut().into_iter().for_each(|precision| *precision = wanted);
         if rounded.signature(&types).is_ok() {
             *op = rounded;
         }

@@ -8,6 +8,7 @@ mod gradient;
 mod slopes;
 
 use super::bank::Bank;
+use super::low_precision::Layer;
 use super::parallel::scratch;
 use super::tile::Finish;
 use super::unfold::Sliding;
@@ -92,12 +93,19 @@ impl Kernel for Conv2d {
     }
 
     fn prepare(&self, i: usize, numbers: &[f32], shapes: &Shapes) -> Option<Vec<f32>> {
+        if !self.precision.is_f32() {
+            return (i == 1).then(|| Layer::new(self.precision, of_conv(self, shapes)).prepare(numbers));
+        }
         (i == 1).then(|| prepare(&Correlation::filter(&of_conv(self, shapes)), numbers))
     }
 
     fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
-        let filter = Correlation::filter(&of_conv(self, shapes));
         let finish = self.finish(inputs, self.epilogue.activation);
+        if !self.precision.is_f32() {
+            let layer = Layer::new(self.precision, of_conv(self, shapes));
+            return layer.forward(inputs[1], inputs[0].numbers(), output, &finish);
+        }
+        let filter = Correlation::filter(&of_conv(self, shapes));
         correlate(&filter, inputs[1], inputs[0].numbers(), output, &finish);
     }
 
