@@ -130,7 +130,8 @@ impl Args {
             merge(&mut result, json!({ "gflops_per_s": gflops }));
             console.result_json(&result);
         } else {
-            let precision = facts["precision"].as_str().filter(|p| *p != "f32").map_or(String::new(), |p| format!(" in {p}"));
+            let precision =
+                facts["precision"].as_str().filter(|p| *p != "f32").map_or(String::new(), |p| format!(" in {p}"));
             let title = format!("{}, {} of {size} rows on {}{precision}", model.name, self.noun(), engine.name());
             let head = ["", "minimum", "median", "GFLOP/s"].map(String::from).to_vec();
             let row = vec![title, format!("{min:.3} ms"), format!("{median:.3} ms"), format!("{gflops:.1}")];

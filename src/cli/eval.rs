@@ -64,7 +64,12 @@ impl Args {
         Ok(())
     }
 
-    fn evaluate(&self, spec: &Spec, engine: &dyn Engine, run: &Run) -> Checked<(Vec<(String, Evaluation)>, Option<Cost>)> {
+    fn evaluate(
+        &self,
+        spec: &Spec,
+        engine: &dyn Engine,
+        run: &Run,
+    ) -> Checked<(Vec<(String, Evaluation)>, Option<Cost>)> {
         let (model, graphs) = (&spec.model, Graphs::of(&spec.model)?);
         let mut weights = crate::engine::Weights::initial(&graphs.eval, 0);
         weights.load(&TensorFile::read(&run.path("weights.safetensors"))?, "")?;

@@ -126,7 +126,7 @@ impl Conv2d {
         }
         let products = self.precision.product(&rows, &w.to_vec(), dims[1] * samples);
         let place = |i: usize| (i / positions / filters[0] * positions + i % positions, i / positions % filters[0]);
-        let y = (0..products.len()).map(|i| place(i)).map(|(row, filter)| products[row * filters[0] + filter]);
+        let y = (0..products.len()).map(place).map(|(row, filter)| products[row * filters[0] + filter]);
         Value::from_vec(y.collect(), &[dims[0], filters[0], oh, ow])
     }
 }

@@ -19,7 +19,10 @@ pub enum Precision {
     F32,
     Bf16,
     /// With the range of the input.
-    Int8 { low: f32, high: f32 },
+    Int8 {
+        low: f32,
+        high: f32,
+    },
 }
 
 /// The most terms of a sum of `int8` products that 32 bits hold: each is at most 255 · 127.
@@ -43,16 +46,12 @@ impl Precision {
 
     /// `y[r, f] = Σ_i x[r, i] · w[f, i]`, by the meaning of the precision; `x` and `w` are rows of `width` numbers.
     pub fn product(&self, x: &[f32], w: &[f32], width: usize) -> Vec<f32> {
-        let each = |value: &dyn Fn(&[f32], usize, &[f32]) -> f32| -> Vec<f32> {
-            let filters = || w.chunks(width).enumerate();
-            x.chunks(width).flat_map(|x| filters().map(move |(f, w)| value(x, f, w))).collect()
-        };
         match *self {
-            Precision::F32 => each(&|x, _, w| x.iter().zip(w).map(|(x, w)| x * w).sum()),
-            Precision::Bf16 => each(&|x, _, w| x.iter().zip(w).map(|(x, w)| bf16(*x) * bf16(*w)).sum()),
+            Precision::F32 => each(x, w, width, |x, _, w| x.iter().zip(w).map(|(x, w)| x * w).sum()),
+            Precision::Bf16 => each(x, w, width, |x, _, w| x.iter().zip(w).map(|(x, w)| bf16(*x) * bf16(*w)).sum()),
             Precision::Int8 { low, high } => {
                 let (steps, filters) = (Steps::of(low, high), w.chunks(width).map(Filter::of).collect::<Vec<_>>());
-                each(&|x, f, w| {
+                each(x, w, width, |x, f, w| {
                     let term = |(x, w): (&f32, &f32)| (steps.step(*x) - steps.zero) as i64 * filters[f].step(*w) as i64;
                     x.iter().zip(w).map(term).sum::<i64>() as f32 * (steps.size * filters[f].size)
                 })
@@ -79,6 +78,12 @@ impl Op {
             _ => None,
         }
     }
+}
+
+/// `y[r, f] = value(row r of x, f, row f of w)`.
+fn each(x: &[f32], w: &[f32], width: usize, value: impl Fn(&[f32], usize, &[f32]) -> f32) -> Vec<f32> {
+    let pairs = x.chunks(width).flat_map(|x| w.chunks(width).enumerate().map(move |(f, w)| (x, f, w)));
+    pairs.map(|(x, f, w)| value(x, f, w)).collect()
 }
 
 /// The bits of the nearest bf16, the upper half of those of an f32. What is no number stays none.
@@ -116,7 +121,7 @@ impl Steps {
     /// The step nearest to a number. What lies beyond the range becomes its end, and what is no number its lower end.
     pub fn step(&self, x: f32) -> f32 {
         let step = (x * self.per_unit).round_ties_even() + self.zero;
-        step.max(0.0).min(255.0)
+        if step > 0.0 { step.min(255.0) } else { 0.0 }
     }
 }
 
@@ -134,7 +139,7 @@ impl Filter {
     }
 
     pub fn step(&self, w: f32) -> f32 {
-        (w * self.per_unit).round_ties_even().max(-127.0).min(127.0)
+        (w * self.per_unit).round_ties_even().clamp(-127.0, 127.0)
     }
 }
 

@@ -63,7 +63,11 @@ pub fn ranges<'a, S: std::borrow::Borrow<Sources<'a>>>(
     {
         return Ok(kept.ranges);
     }
-    let sources = sources()?;
+    let sources = sources().map_err(|mut wrong| {
+        let why = "the run has no calibration for its weights, so int8 needs the rows that it was trained on";
+        wrong.0.iter_mut().for_each(|d| d.notes.push(why.into()));
+        wrong
+    })?;
     let sources = sources.borrow();
     let all = sources.rows(Split::Train);
     let count = all.len().min(ROWS);

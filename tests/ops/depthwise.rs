@@ -33,7 +33,16 @@ struct Given {
 impl Case {
     fn op(&self) -> Op {
         let Window { stride, padding, dilation, .. } = self.window;
-        Conv2d { stride, padding, dilation, groups: self.dims[0], bias: true, epilogue: self.epilogue, precision: Precision::F32 }.into()
+        Conv2d {
+            stride,
+            padding,
+            dilation,
+            groups: self.dims[0],
+            bias: true,
+            epilogue: self.epilogue,
+            precision: Precision::F32,
+        }
+        .into()
     }
 
     fn given(&self) -> Given {

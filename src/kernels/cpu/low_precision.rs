@@ -216,8 +216,7 @@ impl Layer {
                     to[i] = (strip * ROWS + i) * out + first;
                 }
                 let (x_repeat, x_run, words) = (dilation[1] * pixel, dilation[0] * row, self.run_words());
-                let tile =
-                    Rounded { x: frame, from: &from[..count], repeats, x_repeat, runs, x_run, words, w, width };
+                let tile = Rounded { x: frame, from: &from[..count], repeats, x_repeat, runs, x_run, words, w, width };
                 // SAFETY: tasks differ in their panel or in their strips, so no two write the same number; the function is that of
                 // the kernels in use, and of the precision that the panels are packed for.
                 unsafe { tile.run(self.tile, y, &to[..count], &finish) };

@@ -2,7 +2,8 @@
 //!
 //! A *word* is 32 bits, kept as the bits of an f32: two bf16, or four steps of int8. The formula is that of [`super::Tile`] with words
 //! in place of numbers: a word of a row meets the word of a column, and what stands in both at the same place is multiplied. Rows
-//! begin at any number, not at words only; what a run reads behind its last number meets weights of 0.
+//! begin at any number, not at words only; what a run reads behind its last number meets weights of 0,
+//! and need only be finite.
 //!
 //! Sums of int8 are exact, so their order is free: all tables give the same bits. Sums of bf16 are f32, in the order of the table.
 
@@ -69,7 +70,13 @@ impl Rounded<'_> {
 /// # Safety
 /// Every word that the formula names lies in its slice; `w` is the panel without its head.
 #[inline(always)]
-unsafe fn row<S: Copy>(tile: &Rounded, from: usize, w: &[f32], mut sums: [S; WIDTH], add: impl Fn(S, u32, u32) -> S) -> [S; WIDTH] {
+unsafe fn row<S: Copy>(
+    tile: &Rounded,
+    from: usize,
+    w: &[f32],
+    mut sums: [S; WIDTH],
+    add: impl Fn(S, u32, u32) -> S,
+) -> [S; WIDTH] {
     let mut w = w.chunks_exact(WIDTH);
     for (repeat, run) in (0..tile.repeats).flat_map(|repeat| (0..tile.runs).map(move |run| (repeat, run))) {
         let start = from + repeat * tile.x_repeat + run * tile.x_run;

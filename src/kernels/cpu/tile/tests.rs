@@ -85,7 +85,8 @@ fn every_table_computes_low_precision_alike() {
             for size in [2usize, 1] {
                 let per_word = 4 / size;
                 let halves = |n: i32| bf16_bits(n as f32).to_le_bytes();
-                let x: Vec<i32> = (0..x_len / size).map(|i| if size == 2 { integer(i) } else { integer(i) + 40 }).collect();
+                let x: Vec<i32> =
+                    (0..x_len / size).map(|i| if size == 2 { integer(i) } else { integer(i) + 40 }).collect();
                 let w: Vec<i32> = (0..depth * WIDTH * per_word).map(|i| integer(i * 5 + 1)).collect();
                 let bytes = |n: &[i32]| -> Vec<u8> {
                     n.iter().flat_map(|n| if size == 2 { halves(*n).to_vec() } else { vec![*n as u8] }).collect()
@@ -97,7 +98,8 @@ fn every_table_computes_low_precision_alike() {
                 }
                 let x_words = words_of(bytes(&x));
                 let from: Vec<usize> = (0..rows).map(|p| p * size).collect();
-                let tile = Rounded { x: &x_words, from: &from, repeats, x_repeat, runs, x_run, words, w: &panel, width };
+                let tile =
+                    Rounded { x: &x_words, from: &from, repeats, x_repeat, runs, x_run, words, w: &panel, width };
                 let mut want = vec![0.5; rows * (width + 3)];
                 for (p, c) in (0..rows).flat_map(|p| (0..width).map(move |c| (p, c))) {
                     let mut sum = 0;
