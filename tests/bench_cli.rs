@@ -54,7 +54,10 @@ fn printed(args: &[&str]) -> Value {
 fn the_result_has_its_keys() {
     let train = printed(&["--json", "--steps", "4"]);
     let keys: Vec<&String> = train.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["model", "mode", "engine", "batch", "flops", "steps", "min_ms", "median_ms", "gflops_per_s"]);
+    assert_eq!(
+        keys,
+        ["model", "mode", "engine", "precision", "batch", "flops", "steps", "min_ms", "median_ms", "gflops_per_s"]
+    );
     assert_eq!((&train["mode"], &train["batch"], &train["steps"]), (&"train".into(), &5.into(), &4.into()));
     let (min, median) = (train["min_ms"].as_f64().unwrap(), train["median_ms"].as_f64().unwrap());
     assert!(0.0 < min && min <= median, "{min} {median}");

@@ -5,6 +5,7 @@
 
 mod interrupted;
 mod lab;
+mod precision;
 mod road;
 mod sizes;
 mod streams;

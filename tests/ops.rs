@@ -8,6 +8,7 @@ mod depthwise;
 mod faults;
 mod kernels;
 mod maps;
+mod precision;
 mod products;
 mod signatures;
 mod tapes;

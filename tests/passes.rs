@@ -4,6 +4,7 @@ mod epilogues;
 mod layout;
 mod net;
 mod norms;
+mod precision;
 
 use super::engine::{assert_near, batch, smooth, step};
 use super::specs::{specs_in, stem};

@@ -13,7 +13,7 @@ use crate::graph::{Graph, ValueId};
 use crate::model::{Failure, Spec};
 use crate::passes;
 use crate::plan::{Flops, Graphs, Plan};
-use crate::train::{State, Step, random_batch};
+use crate::train::{State, Step, precision, random_batch};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -76,7 +76,7 @@ impl Args {
         let graphs = Graphs::of(model)?;
         let plan = Plan::of(model, &graphs, &spec.digest());
         let seed = model.train.int("seed") as u64;
-        let (graph, settings) = match self.mode {
+        let (mut graph, settings) = match self.mode {
             Mode::Train if !self.heads.is_empty() => {
                 let diagnostic = Diagnostic::error("a training step computes every head");
                 return Err(diagnostic.help("`--heads` goes with `--mode serve`").into());
@@ -94,6 +94,10 @@ impl Args {
         }
         let first = self.dump.as_ref().map(|_| weights.clone());
         let rows = random_batch(model, size, seed)?;
+        if self.mode == Mode::Serve {
+            let measured = || precision::measure(&graph, engine, &weights, std::iter::once(Ok(rows.clone())));
+            graph = precision::in_precision(model, &graph, measured)?;
+        }
         let mut work = match self.mode {
             Mode::Train => Work::Train { step: Step::new(model, engine, &graph), state: State::new(weights).into() },
             Mode::Serve => Work::Serve {
@@ -110,6 +114,7 @@ impl Args {
             "model": model.name,
             "mode": self.word(),
             "engine": engine.name(),
+            "precision": if self.mode == Mode::Serve { precision::asked(model) } else { "f32" },
             "batch": size,
             "flops": self.flops(&graph, &plan.flops) * size as u64,
         });
@@ -120,12 +125,14 @@ impl Args {
         let (min, median) = (taken.min_ms(), taken.median_ms());
         let gflops = facts["flops"].as_u64().unwrap_or(0) as f64 / 1e6 / min;
         if console.json {
-            let mut result = facts;
+            let mut result = facts.clone();
             merge(&mut result, taken.json());
             merge(&mut result, json!({ "gflops_per_s": gflops }));
             console.result_json(&result);
         } else {
-            let title = format!("{}, {} of {size} rows on {}", model.name, self.noun(), engine.name());
+            let precision =
+                facts["precision"].as_str().filter(|p| *p != "f32").map_or(String::new(), |p| format!(" in {p}"));
+            let title = format!("{}, {} of {size} rows on {}{precision}", model.name, self.noun(), engine.name());
             let head = ["", "minimum", "median", "GFLOP/s"].map(String::from).to_vec();
             let row = vec![title, format!("{min:.3} ms"), format!("{median:.3} ms"), format!("{gflops:.1}")];
             console.result(table(&[head, row]));

@@ -1,6 +1,7 @@
 //! `mtlc eval`: losses and metrics of a run, on every split or one.
 
 use super::console::Console;
+use super::cost::Cost;
 use super::project::{Specs, in_spec};
 use super::run::results;
 use crate::base::{Diagnostic, Result as Checked};
@@ -43,14 +44,18 @@ impl Args {
         for file in &found.files {
             let spec = found.read(file)?;
             let run = Run::find(&runs, &spec.model.name, self.run, "weights.safetensors")?;
-            let finals = self.evaluate(&spec, engine, &run).map_err(in_spec(&spec))?;
+            let (finals, cost) = self.evaluate(&spec, engine, &run).map_err(in_spec(&spec))?;
             if console.json {
                 let results: indexmap::IndexMap<String, Evaluation> = finals.into_iter().collect();
-                all.push(
-                    json!({ "model": spec.model.name, "run": run.folder.display().to_string(), "results": results }),
-                );
+                all.push(json!({
+                    "model": spec.model.name,
+                    "run": run.folder.display().to_string(),
+                    "cost": cost.map(|cost| cost.json()),
+                    "results": results,
+                }));
             } else {
                 console.result(format!("{}: run {}\n{}", spec.model.name, run.number, results(&finals)));
+                cost.iter().for_each(|cost| console.result(cost.table()));
             }
         }
         if console.json {
@@ -59,26 +64,32 @@ impl Args {
         Ok(())
     }
 
-    fn evaluate(&self, spec: &Spec, engine: &dyn Engine, run: &Run) -> Checked<Vec<(String, Evaluation)>> {
-        let graphs = Graphs::of(&spec.model)?;
+    fn evaluate(
+        &self,
+        spec: &Spec,
+        engine: &dyn Engine,
+        run: &Run,
+    ) -> Checked<(Vec<(String, Evaluation)>, Option<Cost>)> {
+        let (model, graphs) = (&spec.model, Graphs::of(&spec.model)?);
         let mut weights = crate::engine::Weights::initial(&graphs.eval, 0);
         weights.load(&TensorFile::read(&run.path("weights.safetensors"))?, "")?;
-        let sources = Sources::open_fitted(&spec.model, &run.read_record()?.preparation)?;
-        let Some(name) = &self.split else { return train::final_evaluations(&spec.model, engine, &weights, &sources) };
-        let filled: Vec<&str> = Split::ALL
-            .iter()
-            .zip(Split::NAMES)
-            .filter(|(s, _)| !sources.rows(**s).is_empty())
-            .map(|(_, n)| n)
-            .collect();
-        match Split::named(name).filter(|_| filled.contains(&name.as_str())) {
-            Some(split) => {
-                let result = train::evaluate(&spec.model, &graphs.eval, engine, &weights, &sources, split)?;
-                Ok(vec![(name.clone(), result)])
+        let sources = Sources::open_fitted(model, &run.read_record()?.preparation)?;
+        let finals = match &self.split {
+            None => train::final_evaluations(model, &graphs.eval, engine, &weights, &sources)?,
+            Some(name) => {
+                let split = split(name, &sources)?;
+                vec![(name.clone(), train::evaluate(model, &graphs.eval, engine, &weights, &sources, split)?)]
             }
-            None => {
-                Err(Diagnostic::error(format!("there are no rows in a split `{name}`")).suggest(name, filled).into())
-            }
-        }
+        };
+        let cost = Cost::of(model, &graphs.eval, engine, &weights, &sources, run, &finals)?;
+        Ok((finals, cost))
     }
+}
+
+/// The split of that name, if it has rows.
+fn split(name: &str, sources: &Sources) -> Checked<Split> {
+    let filled = || Split::ALL.iter().zip(Split::NAMES).filter(|(s, _)| !sources.rows(**s).is_empty()).map(|(_, n)| n);
+    Split::named(name).filter(|_| filled().any(|n| n == name)).ok_or_else(|| {
+        Diagnostic::error(format!("there are no rows in a split `{name}`")).suggest(name, filled()).into()
+    })
 }

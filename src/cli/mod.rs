@@ -7,6 +7,7 @@ mod bench;
 mod build;
 mod check;
 mod console;
+mod cost;
 mod devices;
 mod eval;
 mod explain;

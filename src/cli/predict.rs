@@ -10,7 +10,7 @@ use crate::files::write_atomically;
 use crate::model::{Failure, Spec};
 use crate::passes;
 use crate::plan::Graphs;
-use crate::train::{self, Row, Run, Sources};
+use crate::train::{self, Row, Run, Sources, precision};
 use clap::ValueEnum;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -88,11 +88,15 @@ impl Args {
         let model = &spec.model;
         let asked = heads(model, &self.heads)?;
         let graphs = Graphs::of(model)?;
-        let graph = passes::heads(&graphs.eval, &asked);
         let mut weights = Weights::initial(&graphs.eval, 0);
         weights.load(&TensorFile::read(&run.path("weights.safetensors"))?, "")?;
+        let preparation = &run.read_record()?.preparation;
+        // Without a calibration in the run, the rows it was trained on are needed once more.
+        let trained = || Sources::open_fitted(model, preparation);
+        let ranges = || precision::ranges(run, &graphs.eval, engine, &weights, trained);
+        let graph = precision::in_precision(model, &passes::heads(&graphs.eval, &asked), ranges)?;
         let files = (!self.input.is_empty()).then_some(&self.input[..]);
-        let sources = Sources::open_unlabelled(model, files, &run.read_record()?.preparation)?;
+        let sources = Sources::open_unlabelled(model, files, preparation)?;
         let mut rows = vec![];
         train::predict(model, &graph, engine, &weights, &sources, Split::Test, |row| rows.push(row))?;
         Ok((train::columns(model, &graph), rows))

@@ -2,6 +2,7 @@
 
 use super::build::{self, Built};
 use super::console::{ABSENT, Console, table};
+use super::cost::Cost;
 use super::machine;
 use super::project::{Found, Specs, in_spec};
 use crate::base::{Diagnostic, Result as Checked};
@@ -137,7 +138,9 @@ impl Args {
         let file = crate::engine::weights::TensorFile::read(&run.path("weights.safetensors"))?;
         let mut best = outcome.state.weights.clone();
         best.load(&file, "")?;
-        let finals = train::final_evaluations(model, engine, &best, &sources)?;
+        let eval = &built.graphs.eval;
+        let finals = train::final_evaluations(model, eval, engine, &best, &sources)?;
+        let cost = Cost::of(model, eval, engine, &best, &sources, &run, &finals)?;
         let mut facts = vec![
             (
                 "Best epoch".to_string(),
@@ -158,6 +161,7 @@ impl Args {
         if !console.json {
             console.result(format!("{}: best epoch {}", model.name, facts[0].1));
             console.result(results(&finals));
+            cost.iter().for_each(|cost| console.result(cost.table()));
             if let Some(frozen) = &outcome.frozen {
                 console
                     .result(format!("  frozen: {} tensors, SHA-256 {} before and after", frozen.tensors, frozen.hash));
@@ -171,6 +175,7 @@ impl Args {
             "best_epoch": outcome.state.counters.best_epoch,
             "epochs": outcome.state.counters.epoch,
             "frozen": outcome.frozen.as_ref().map(|f| json!({ "tensors": f.tensors, "sha256": f.hash })),
+            "cost": cost.map(|cost| cost.json()),
             "results": finals.into_iter().collect::<indexmap::IndexMap<String, Evaluation>>(),
         }))
     }

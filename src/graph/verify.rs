@@ -45,6 +45,9 @@ pub fn verify(graph: &Graph) -> Result<(), String> {
                     Ok(ty) if ty != value.ty => return at(format!("is {}, not {ty}", value.ty)),
                     Ok(_) => {}
                 }
+                if graph.mode == Mode::Train && !op.precision().is_f32() {
+                    return at("is trained in low precision".into());
+                }
                 let maps = || inputs.iter().map(|&id| graph.value(id)).chain([value]).filter(|v| v.is_map());
                 let fits = match op {
                     Op::Relayout(op) => value.channels_last == op.channels_last,

@@ -22,6 +22,9 @@ pub static TRAIN: Signature = Signature {
     ],
 };
 
+/// What `serve` can compute in; see [`crate::ops::precision`].
+pub const PRECISIONS: &[&str] = &["f32", "bf16", "int8"];
+
 /// `serve { … }`.
 pub static SERVE: Signature = Signature {
     name: "serve",
@@ -36,6 +39,12 @@ pub static SERVE: Signature = Signature {
             "most requests answered in one pass; the memory to serve is planned for it",
         ),
         Param::with("wait", Kind::Duration, "2ms", "longest wait for a batch to fill"),
+        Param::with(
+            "precision",
+            Kind::Word(PRECISIONS),
+            "f32",
+            "the numbers that linear layers and convolutions compute in; training is in f32 throughout",
+        ),
     ],
 };
 

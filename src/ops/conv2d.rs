@@ -7,6 +7,7 @@
 
 use super::epilogue::Epilogue;
 use super::operation::{Maps, Mismatch, Operation, count, image, parameter, require, sizes};
+use super::precision::Precision;
 use super::sound::{NOWHERE, index_select};
 use super::value::{T2, T3, T4, Tape, Value};
 use super::window::Window;
@@ -25,6 +26,9 @@ pub struct Conv2d {
     pub bias: bool,
     #[serde(default, skip_serializing_if = "Epilogue::is_empty")]
     pub epilogue: Epilogue,
+    /// Of a convolution in one group.
+    #[serde(default, skip_serializing_if = "Precision::is_f32")]
+    pub precision: Precision,
 }
 
 impl Conv2d {
@@ -46,6 +50,10 @@ impl Operation for Conv2d {
 
     fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {
         self.epilogue.define(inputs, |inputs| self.filtered(inputs))
+    }
+
+    fn differentiates(&self, input: usize) -> bool {
+        input > 1 || self.precision.is_f32()
     }
 
     fn maps(&self, _inputs: &[Type]) -> Maps {
@@ -71,6 +79,8 @@ impl Conv2d {
             format!("`conv2d` of {} input channels got {}", per_group * g, inputs[0].example())
         })?;
         self.window([kh, kw]).check(Self::NAME, [h, width])?;
+        self.precision.check(Self::NAME, per_group * kh * kw)?;
+        require(g == 1 || self.precision.is_f32(), || format!("`conv2d` in {g} groups is in f32 only"))?;
         if self.bias {
             parameter(Self::NAME, "bias", &inputs[2], &[out])?;
         }
@@ -86,7 +96,9 @@ impl Conv2d {
         let window = self.window([kh, kw]);
         let ([oh, ow], g, taps) = (window.output([h, width]), self.groups, per_group * kh * kw);
         let pixels = window.pixels([h, width]);
-        let y: T4<T> = if g == c && g == out {
+        let y: T4<T> = if !self.precision.is_f32() {
+            self.rounded(&x.into(), &w.into(), &pixels, [oh, ow]).r4()
+        } else if g == c && g == out {
             let (x, w) = (x.reshape_like(&(batch, c, h * width)), w.reshape_like(&(c, taps)));
             depthwise(x, w, pixels).reshape_like(&(batch, out, oh, ow))
         } else {
@@ -99,6 +111,23 @@ impl Conv2d {
             Some(b) => (y + b.broadcast_like::<_, Axes3<0, 2, 3>>(&(batch, out, oh, ow))).into(),
             None => y.into(),
         }
+    }
+
+    /// The convolution in low precision, as one product of unfolded rows, without a history.
+    fn rounded<T: Tape>(&self, x: &Value<T>, w: &Value<T>, pixels: &[usize], [oh, ow]: [usize; 2]) -> Value<T> {
+        let (dims, filters, positions) = (x.dims(), w.dims(), oh * ow);
+        let (planes, samples) = (dims[2] * dims[3], pixels.len() / positions);
+        let (xs, mut rows) = (x.to_vec(), vec![]);
+        for (image, position) in (0..dims[0]).flat_map(|n| (0..positions).map(move |p| (n, p))) {
+            for (c, k) in (0..dims[1]).flat_map(|c| (0..samples).map(move |k| (c, k))) {
+                let pixel = pixels[k * positions + position];
+                rows.push(if pixel == NOWHERE { 0.0 } else { xs[(image * dims[1] + c) * planes + pixel] });
+            }
+        }
+        let products = self.precision.product(&rows, &w.to_vec(), dims[1] * samples);
+        let place = |i: usize| (i / positions / filters[0] * positions + i % positions, i / positions % filters[0]);
+        let y = (0..products.len()).map(place).map(|(row, filter)| products[row * filters[0] + filter]);
+        Value::from_vec(y.collect(), &[dims[0], filters[0], oh, ow])
     }
 }
 

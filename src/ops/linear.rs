@@ -6,6 +6,7 @@
 
 use super::epilogue::Epilogue;
 use super::operation::{Mismatch, Operation, count, number, parameter, require};
+use super::precision::Precision;
 use super::value::{Tape, Value, take};
 use crate::base::Type;
 use dfdx::prelude::{Axes2, Axis, BroadcastTo, HasShape, PermuteTo, TryMatMul};
@@ -17,6 +18,8 @@ pub struct Linear {
     pub bias: bool,
     #[serde(default, skip_serializing_if = "Epilogue::is_empty")]
     pub epilogue: Epilogue,
+    #[serde(default, skip_serializing_if = "Precision::is_f32")]
+    pub precision: Precision,
 }
 
 impl Operation for Linear {
@@ -32,6 +35,10 @@ impl Operation for Linear {
 
     fn define<T: Tape>(&self, inputs: Vec<Value<T>>) -> Value<T> {
         self.epilogue.define(inputs, |inputs| self.product(inputs))
+    }
+
+    fn differentiates(&self, input: usize) -> bool {
+        input > 1 || self.precision.is_f32()
     }
 
     fn flops(&self, inputs: &[Type], output: &Type) -> u64 {
@@ -62,6 +69,7 @@ impl Linear {
         };
         parameter(Self::NAME, "weight", w, &[out, width])?;
         require(inner.last() == Some(&width), || format!("`linear` of {width} inputs got {}", x.example()))?;
+        self.precision.check(Self::NAME, width)?;
         if self.bias {
             parameter(Self::NAME, "bias", &inputs[2], &[out])?;
         }
@@ -72,24 +80,32 @@ impl Linear {
     fn product<T: Tape>(&self, mut inputs: Vec<Value<T>>) -> Value<T> {
         let bias = self.bias.then(|| inputs.pop()).flatten().map(Value::r1);
         let [x, w] = take(inputs);
-        let w = w.r2().permute::<_, Axes2<1, 0>>();
-        match x {
-            Value::R2(x) => {
-                let y = x.matmul(w);
+        let y = if self.precision.is_f32() { matmul(x, w) } else { self.rounded(&x, &w) };
+        match (y, bias) {
+            (Value::R2(y), Some(b)) => {
                 let shape = *y.shape();
-                match bias {
-                    Some(b) => (y + b.broadcast_like::<_, Axis<0>>(&shape)).into(),
-                    None => y.into(),
-                }
+                (y + b.broadcast_like::<_, Axis<0>>(&shape)).into()
             }
-            x => {
-                let y = x.r3().matmul(w);
+            (Value::R3(y), Some(b)) => {
                 let shape = *y.shape();
-                match bias {
-                    Some(b) => (y + b.broadcast_like::<_, Axes2<0, 1>>(&shape)).into(),
-                    None => y.into(),
-                }
+                (y + b.broadcast_like::<_, Axes2<0, 1>>(&shape)).into()
             }
+            (y, _) => y,
         }
+    }
+
+    /// The product in low precision, without a history.
+    fn rounded<T: Tape>(&self, x: &Value<T>, w: &Value<T>) -> Value<T> {
+        let (mut dims, filters) = (x.dims(), w.dims());
+        *dims.last_mut().expect("the signature asked for an axis") = filters[0];
+        Value::from_vec(self.precision.product(&x.to_vec(), &w.to_vec(), filters[1]), &dims)
+    }
+}
+
+fn matmul<T: Tape>(x: Value<T>, w: Value<T>) -> Value<T> {
+    let w = w.r2().permute::<_, Axes2<1, 0>>();
+    match x {
+        Value::R2(x) => x.matmul(w).into(),
+        x => x.r3().matmul(w).into(),
     }
 }

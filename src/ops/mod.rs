@@ -7,12 +7,13 @@
 //!
 //! An op is one file and one line in the list at the end of this file. Beside the ops stand [`value`], what definitions
 //! compute with; [`operation`], what an op says about itself; [`sound`], the few tape ops that dfdx lacks or gets
-//! wrong; [`epilogue`], what an op may do to its result before it leaves; [`window`] and [`presence`], what convolutions and
-//! pools, and what losses, have in common; and [`pullback`],
-//! an op with its gradient for one cotangent.
+//! wrong; [`epilogue`], what an op may do to its result before it leaves; [`precision`], the numbers a product is computed in;
+//! [`window`] and [`presence`], what convolutions and pools, and what losses, have in common; and [`pullback`], an op with its
+//! gradient for one cotangent.
 
 pub mod epilogue;
 pub mod operation;
+pub mod precision;
 pub mod presence;
 pub mod pullback;
 pub mod sound;

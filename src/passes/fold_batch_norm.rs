@@ -45,7 +45,7 @@ fn fold(graph: &mut Graph, norm: &BatchNorm, inputs: &[ValueId]) -> Option<Value
     }
     let op = match op {
         Op::Conv2d(op) => Op::Conv2d(crate::ops::conv2d::Conv2d { bias: true, epilogue: norm.epilogue, ..op }),
-        Op::Linear(_) => Op::Linear(crate::ops::linear::Linear { bias: true, epilogue: norm.epilogue }),
+        Op::Linear(op) => Op::Linear(crate::ops::linear::Linear { bias: true, epilogue: norm.epilogue, ..op }),
         Op::ConvTranspose2d(op) if norm.epilogue.is_empty() => {
             Op::ConvTranspose2d(crate::ops::conv_transpose2d::ConvTranspose2d { bias: true, ..op })
         }

@@ -11,6 +11,7 @@ mod fuse_epilogue;
 mod heads;
 mod layout;
 mod own_moments;
+pub mod precision;
 mod rewrite;
 
 pub use heads::{cut, heads};

@@ -183,15 +183,15 @@ fn kept(whole: u64) -> String {
     }
 }
 
-/// Evaluates weights on every split that has rows, the most telling first.
+/// Evaluates weights by an evaluation graph on every split that has rows, the most telling first.
 pub fn final_evaluations(
     model: &Model,
+    graph: &Graph,
     engine: &dyn Engine,
     weights: &Weights,
     sources: &Sources,
 ) -> Result<Vec<(String, Evaluation)>> {
-    let eval = passes::optimise(lower(model, Mode::Eval, 0)?).0;
     let splits = [Split::Test, Split::Validation, Split::Train];
     let filled = splits.into_iter().filter(|s| !sources.rows(*s).is_empty());
-    filled.map(|s| Ok((s.to_string(), evaluate(model, &eval, engine, weights, sources, s)?))).collect()
+    filled.map(|s| Ok((s.to_string(), evaluate(model, graph, engine, weights, sources, s)?))).collect()
 }

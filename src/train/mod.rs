@@ -8,6 +8,7 @@ mod evaluate;
 mod fit;
 mod history;
 mod origin;
+pub mod precision;
 mod predict;
 mod random;
 mod run;

@@ -7,6 +7,7 @@
 //! | `last.safetensors` | the state after the last whole epoch, to resume from |
 //! | `weights.safetensors` | the parameters of the best epoch so far |
 //! | `metrics.jsonl` | a line an epoch |
+//! | `calibration.json` | what products read, for serving in `int8` |
 //! | `report.html` | the report, at the end |
 //!
 //! Runs are numbered from 1, so that they sort and can be named by hand.

@@ -7,6 +7,7 @@ use mtlc::kernels::cpu::{Backward, Gradient, Input, Shapes, find};
 use mtlc::ops::conv_transpose2d::ConvTranspose2d;
 use mtlc::ops::conv2d::Conv2d;
 use mtlc::ops::epilogue::{Activation, Epilogue};
+use mtlc::ops::precision::Precision;
 use mtlc::ops::pullback::pullback;
 use mtlc::ops::{Op, Value};
 use rand::{Rng, SeedableRng};
@@ -34,7 +35,7 @@ fn fixed(dims: &[usize]) -> Type {
 }
 
 fn conv(stride: [usize; 2], padding: [usize; 4], dilation: [usize; 2], groups: usize) -> Conv2d {
-    Conv2d { stride, padding, dilation, groups, bias: false, epilogue: Epilogue::default() }
+    Conv2d { stride, padding, dilation, groups, bias: false, epilogue: Epilogue::default(), precision: Precision::F32 }
 }
 
 /// `[batch, channels, pixels]` to `[batch, pixels, channels]`, or back.

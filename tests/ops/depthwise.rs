@@ -7,6 +7,7 @@ use mtlc::base::{DType, Type};
 use mtlc::kernels::cpu::depthwise::{Geometry, data_gradient, forward, pack, weight_gradient};
 use mtlc::ops::conv2d::Conv2d;
 use mtlc::ops::epilogue::{Activation, Epilogue};
+use mtlc::ops::precision::Precision;
 use mtlc::ops::pullback::pullback;
 use mtlc::ops::window::Window;
 use mtlc::ops::{Op, Value};
@@ -32,7 +33,16 @@ struct Given {
 impl Case {
     fn op(&self) -> Op {
         let Window { stride, padding, dilation, .. } = self.window;
-        Conv2d { stride, padding, dilation, groups: self.dims[0], bias: true, epilogue: self.epilogue }.into()
+        Conv2d {
+            stride,
+            padding,
+            dilation,
+            groups: self.dims[0],
+            bias: true,
+            epilogue: self.epilogue,
+            precision: Precision::F32,
+        }
+        .into()
     }
 
     fn given(&self) -> Given {

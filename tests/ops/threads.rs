@@ -18,6 +18,7 @@ fn cases() -> Vec<(Op, Vec<Type>, usize)> {
         groups,
         bias,
         epilogue: Default::default(),
+        precision: Default::default(),
     };
     let pool = ops::max_pool2d::MaxPool2d { kernel: [3, 3], stride: [2, 2], padding: [1; 4] };
     vec![

@@ -46,6 +46,7 @@ impl Net {
             groups: 1,
             bias: false,
             epilogue: Epilogue::default(),
+            precision: Default::default(),
         };
         self.op(op, &[x, w])
     }
@@ -54,7 +55,7 @@ impl Net {
         let width = *self.0.ty(x).inner().last().expect("an axis");
         let w = self.parameter(&format!("{path}.w"), &[out, width], role);
         let b = self.parameter(&format!("{path}.b"), &[out], role);
-        self.op(ops::linear::Linear { bias: true, epilogue: Epilogue::default() }, &[x, w, b])
+        self.op(ops::linear::Linear { bias: true, ..Default::default() }, &[x, w, b])
     }
 
     pub fn deconv(&mut self, path: &str, x: ValueId, per_group: usize, groups: usize) -> ValueId {

@@ -25,3 +25,30 @@ fn every_task_learns_when_three_labels_in_ten_are_missing() {
         assert!(value >= least, "{name} is {value}");
     }
 }
+
+/// What a run served in a precision costs: by how much each metric on the test rows differs from that in f32.
+fn costs(spec: &str, precision: &str, more: &[&str]) -> Vec<(String, f64)> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let set = format!("serve.precision={precision}");
+    let run = train(folder.path(), &specs().join(spec), &[more, &["--set", &set]].concat());
+    let cost = &run["cost"];
+    assert_ne!(cost["f32"]["objective"], cost["rounded"]["objective"], "{spec}: nothing was rounded");
+    let difference = |(name, exact): (&String, &serde_json::Value)| {
+        let value = |v: &serde_json::Value| v.as_f64().expect("a number");
+        (name.clone(), (value(exact) - value(&cost["rounded"]["metrics"][name])).abs())
+    };
+    cost["f32"]["metrics"].as_object().expect("metrics").iter().map(difference).collect()
+}
+
+/// One digit of 270 is 0.004.
+#[test]
+fn low_precision_costs_little() {
+    for (precision, most) in [("bf16", 0.006), ("int8", 0.012)] {
+        let more: &[&str] = &["--set", "train.epochs=8"];
+        for (spec, more) in [("digits.mtl", more), ("tumour.mtl", &[])] {
+            for (metric, cost) in costs(spec, precision, more) {
+                assert!(cost <= most, "{precision} moves {metric} of {spec} by {cost}");
+            }
+        }
+    }
+}

@@ -10,6 +10,7 @@ mod transforms;
 mod winograd;
 
 use super::bank::Bank;
+use super::low_precision::Layer;
 use super::parallel::scratch;
 use super::tile::Finish;
 use super::unfold::Sliding;
@@ -147,6 +148,9 @@ impl Kernel for Conv2d {
     }
 
     fn prepare(&self, i: usize, numbers: &[f32], shapes: &Shapes) -> Option<Vec<f32>> {
+        if !self.precision.is_f32() {
+            return (i == 1).then(|| Layer::new(self.precision, of_conv(self, shapes)).prepare(numbers));
+        }
         let bank = of_conv(self, shapes);
         if let Some(g) = by_channel(&bank).filter(|_| i == 1) {
             let mut packed = vec![0.0; g.taps() * g.channels];
@@ -165,6 +169,10 @@ impl Kernel for Conv2d {
 
     fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
         let finish = self.finish(inputs, self.epilogue.activation);
+        if !self.precision.is_f32() {
+            let layer = Layer::new(self.precision, of_conv(self, shapes));
+            return layer.forward(inputs[1], inputs[0].numbers(), output, &finish);
+        }
         filter(&of_conv(self, shapes), shapes, inputs[1], inputs[0].numbers(), output, &finish);
     }
 

@@ -2,6 +2,7 @@
 //!
 //! With `y = f(z + r)`, `z = x · wᵀ + b`, and `dz = dy · f′`: `dx = dz · w`, `dw = dzᵀ · x`, `db = Σ dz` and `dr = dz`.
 
+use super::low_precision::{self, Layer};
 use super::math::vectorised;
 use super::parallel::{long, pieces, scratch};
 use super::product::{Left, Product, Right};
@@ -59,7 +60,10 @@ impl Kernel for Linear {
         if i != 1 {
             return None;
         }
-        let (_, width, out) = sizes(shapes);
+        let (rows, width, out) = sizes(shapes);
+        if !self.precision.is_f32() {
+            return Some(Layer::new(self.precision, low_precision::vectors(rows, width, out)).prepare(numbers));
+        }
         let mut panels = vec![0.0; packed_len(out, width)];
         pieces(&mut panels, width * WIDTH, width * WIDTH, |panel, numbers_of| {
             let first = panel * WIDTH;
@@ -70,6 +74,11 @@ impl Kernel for Linear {
 
     fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
         let finish = Finish { activation: self.epilogue.activation, ..finish(self, inputs) };
+        if !self.precision.is_f32() {
+            let (rows, width, out) = sizes(shapes);
+            let layer = Layer::new(self.precision, low_precision::vectors(rows, width, out));
+            return layer.forward(inputs[1], inputs[0].numbers(), output, &finish);
+        }
         forward(inputs, shapes, output, &finish);
     }
 

@@ -19,6 +19,7 @@ mod group_norm;
 mod layer_norm;
 mod linear;
 mod loss;
+mod low_precision;
 pub mod math;
 mod moments;
 mod norm;

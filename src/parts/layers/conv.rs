@@ -84,5 +84,6 @@ fn convolve(cell: &mut Cell<'_>, x: ValueId, out: usize, groups: usize) -> Resul
     if bias {
         inputs.push(cell.weight("bias", &[out], fan_in(fan)));
     }
-    cell.op(ops::conv2d::Conv2d { stride, padding, dilation, groups, bias, epilogue: Default::default() }, &inputs)
+    let (epilogue, precision) = Default::default();
+    cell.op(ops::conv2d::Conv2d { stride, padding, dilation, groups, bias, epilogue, precision }, &inputs)
 }

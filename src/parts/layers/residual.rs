@@ -71,6 +71,7 @@ fn project(cell: &mut Cell<'_>, x: ValueId, y: ValueId) -> Result<ValueId, Fault
                     groups: 1,
                     bias: false,
                     epilogue: Default::default(),
+                    precision: Default::default(),
                 };
                 c.op(op, &[x, weight])
             })?;

@@ -1,7 +1,8 @@
 //! Which instructions the kernels use: chosen once, the best that the machine has unless somebody forces another.
 
 use super::finish::Finish;
-use super::{Tile, avx2, avx512, portable, transpose};
+use super::rounded::{self, RoundedFn};
+use super::{Tile, avx2, avx512, portable, rounded512, transpose};
 use std::sync::OnceLock;
 
 /// The tile's formula for one set of instructions.
@@ -20,6 +21,9 @@ pub struct Isa {
     pub available: fn() -> bool,
     pub(super) tile: TileFn,
     pub(super) transpose: transpose::BlockFn,
+    /// In low precision.
+    pub bf16: RoundedFn,
+    pub int8: RoundedFn,
 }
 
 static ALL: &[Isa] = &[
@@ -30,6 +34,8 @@ static ALL: &[Isa] = &[
         available: || is_x86_feature_detected!("avx512f"),
         tile: avx512::tile,
         transpose: transpose::avx512,
+        bf16: rounded512::bf16,
+        int8: rounded512::int8,
     },
     #[cfg(target_arch = "x86_64")]
     Isa {
@@ -38,6 +44,8 @@ static ALL: &[Isa] = &[
         available: || is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
         tile: avx2::tile,
         transpose: transpose::avx2,
+        bf16: rounded::bf16,
+        int8: rounded::int8,
     },
     Isa {
         name: "portable",
@@ -45,6 +53,8 @@ static ALL: &[Isa] = &[
         available: || true,
         tile: portable::tile,
         transpose: transpose::portable,
+        bf16: rounded::bf16,
+        int8: rounded::int8,
     },
 ];
 

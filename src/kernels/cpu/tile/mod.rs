@@ -16,10 +16,13 @@ mod avx512;
 mod finish;
 mod isa;
 mod portable;
+mod rounded;
+mod rounded512;
 mod transpose;
 
 pub use finish::{Finish, slope, slope_from_result};
 pub use isa::{Isa, all, choose, chosen};
+pub use rounded::{HEAD, Rounded, RoundedFn};
 pub use transpose::{panel_of_columns, panel_of_rows, transpose};
 
 use std::marker::PhantomData;
