@@ -14,6 +14,7 @@ mod fmt;
 mod machine;
 mod new;
 mod predict;
+mod profile;
 mod project;
 mod run;
 
