@@ -25,6 +25,7 @@ mod moments;
 mod norm;
 pub mod parallel;
 mod part;
+pub mod peak;
 mod pool;
 mod product;
 mod relayout;
