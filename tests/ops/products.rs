@@ -111,7 +111,7 @@ fn linear_layers_with_epilogues() {
     ];
     for activation in activations.into_iter().map(Some).chain([None]) {
         for (bias, residual) in [(true, true), (false, true), (true, false)] {
-            let op = Linear { bias, epilogue: Epilogue { residual, activation } };
+            let op = Linear { bias, epilogue: Epilogue { residual, activation }, ..Default::default() };
             let mut types = vec![x(&[19]), w(&[37, 19])];
             types.extend(bias.then(|| w(&[37])));
             types.extend(residual.then(|| x(&[37])));

@@ -9,7 +9,7 @@ use std::f32::consts::LOG2_E;
 /// and additions are never fused, so the bits are the same on all machines.
 #[inline(always)]
 pub fn vectorised<R>(work: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(work)
+    (super::tile::chosen().arch)().dispatch(work)
 }
 
 /// ln 2 in two parts. The first has few bits, so that a multiple of it is exact.

@@ -45,8 +45,7 @@ fn tiles(memory: &mut [f32]) {
     let (w, y) = rest.split_at_mut(DEPTH * WIDTH);
     let from: [usize; ROWS] = std::array::from_fn(|row| row * DEPTH);
     let to: [usize; ROWS] = std::array::from_fn(|row| row * WIDTH);
-    let tile =
-        Tile { x, from: &from, x_run: 0, x_step: 1, runs: RUNS, len: DEPTH, w, w_run: 0, w_row: WIDTH, width: WIDTH };
+    let tile = Tile { runs: RUNS, ..Tile::rows(x, &from, DEPTH, w, WIDTH) };
     for _ in 0..TILES {
         // SAFETY: the results are this task's own, and its rows lie `WIDTH` apart.
         unsafe { tile.run(Results::new(y), &to, &Finish::default()) };

@@ -8,7 +8,7 @@
 use super::transforms::{self, Input, Output};
 use crate::kernels::cpu::bank::Bank;
 use crate::kernels::cpu::parallel::{scratch, tasks};
-use crate::kernels::cpu::tile::{Finish, ROWS, Results, Tile, WIDTH};
+use crate::kernels::cpu::tile::{Finish, ROWS, Results, Tile, WIDTH, chosen};
 use std::ops::Range;
 
 /// Numbers of the transformed input that a task works on.
@@ -224,7 +224,7 @@ impl State<'_> {
 
     /// Transforms a tile whose inputs begin at `x[0]`.
     fn transform(&self, x: &[f32], row: usize, v: Results, start: usize) {
-        let (pixel, apart, arch) = (self.way.bank.channels, self.apart().0, pulp::Arch::new());
+        let (pixel, apart, arch) = (self.way.bank.channels, self.apart().0, (chosen().arch)());
         match self.way.m {
             2 => arch.dispatch(Input::<4> { x, row, pixel, v, start, apart }),
             _ => arch.dispatch(Input::<6> { x, row, pixel, v, start, apart }),
@@ -260,7 +260,7 @@ impl State<'_> {
         let size = [m.min(oh - i), m.min(ow - j)];
         let to = [((n * oh + i) * ow + j) * bank.rows + column, ow * bank.rows, bank.rows];
         let finish = Finish { bias: self.finish.bias.map(|b| &b[column..column + columns]), ..*self.finish };
-        let (y, arch) = (self.y, pulp::Arch::new());
+        let (y, arch) = (self.y, (chosen().arch)());
         match m {
             2 => arch.dispatch(Output::<4, 2> { z, apart, columns, size, y, to, finish }),
             _ => arch.dispatch(Output::<6, 4> { z, apart, columns, size, y, to, finish }),

@@ -4,7 +4,7 @@ use super::geometry::{Geometry, tile};
 use super::sweep::{Lines, Phase, Sweep};
 use crate::kernels::cpu::finish::{Limits, apply};
 use crate::kernels::cpu::parallel::tasks;
-use crate::kernels::cpu::tile::Results;
+use crate::kernels::cpu::tile::{Results, chosen};
 use crate::ops::epilogue::Activation;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
@@ -91,7 +91,7 @@ fn run(g: &Geometry, sweep: &Sweep, backward: bool, rest: Option<Activation>) {
         let (n, part, first) = (task / tiles / parts, task / tiles % parts, task % tiles * tile);
         let rows = part * rows..height.min((part + 1) * rows);
         let channels = first..g.channels.min(first + tile);
-        pulp::Arch::new().dispatch(Task { sweep, g, backward, n, rows: rows.clone(), channels: channels.clone() });
+        (chosen().arch)().dispatch(Task { sweep, g, backward, n, rows: rows.clone(), channels: channels.clone() });
         let Some(activation) = rest else { return };
         for pixel in (n * height + rows.start) * width..(n * height + rows.end) * width {
             // SAFETY: these channels of these lines are no other task's.

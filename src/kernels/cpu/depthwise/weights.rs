@@ -8,7 +8,7 @@ use super::geometry::{Geometry, tile, unpack};
 use super::sweep::bits;
 use crate::kernels::cpu::parallel::scratch;
 use crate::kernels::cpu::parallel::tasks;
-use crate::kernels::cpu::tile::Results;
+use crate::kernels::cpu::tile::{Results, chosen};
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
@@ -47,7 +47,7 @@ pub fn weight_gradient(g: &Geometry, dy: &[f32], x: &[f32], dw: &mut [f32], add:
             let (block, first) = (task / tiles, task % tiles * tile);
             let lines = block * together..lines.min((block + 1) * together);
             let channels = first..g.channels.min(first + tile);
-            pulp::Arch::new().dispatch(Block { g, dy, x, lines, channels, sums, start: block * size });
+            (chosen().arch)().dispatch(Block { g, dy, x, lines, channels, sums, start: block * size });
         });
         total.fill(0.0);
         for partial in partial.chunks_exact(size) {

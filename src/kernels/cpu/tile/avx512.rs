@@ -1,5 +1,4 @@
 //! The tile by AVX-512: a row's 32 sums are two registers, and 14 rows leave four registers for the weights.
-#![cfg(target_arch = "x86_64")]
 #![allow(clippy::needless_range_loop, reason = "constant indices are what keeps the sums in registers")]
 
 use super::finish::{self, Finish};

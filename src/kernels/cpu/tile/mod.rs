@@ -11,17 +11,20 @@
 //! A convolution's row is a pixel: its runs are the rows of the window, each of `kernel width · channels` numbers in a row. In a
 //! weight gradient a row is an input channel, and the sum runs over the pixels.
 
+#[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 mod finish;
 mod isa;
 mod portable;
 mod rounded;
+#[cfg(target_arch = "x86_64")]
 mod rounded512;
 mod transpose;
 
 pub use finish::{Finish, slope, slope_from_result};
-pub use isa::{Isa, all, choose, chosen};
+pub use isa::{Isa, VARIABLE, all, choose, chosen};
 pub use rounded::{HEAD, Rounded, RoundedFn};
 pub use transpose::{panel_of_columns, panel_of_rows, transpose};
 
