@@ -34,24 +34,32 @@ fn count() {
 
 // SAFETY: every call goes to the system's allocator as it came.
 unsafe impl GlobalAlloc for Counting {
+    /// # Safety
+    /// As the trait says; so below.
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
         // SAFETY: the caller keeps the promises of the trait.
         unsafe { System.alloc(layout) }
     }
 
+    /// # Safety
+    /// As above.
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count();
         // SAFETY: as above.
         unsafe { System.alloc_zeroed(layout) }
     }
 
+    /// # Safety
+    /// As above.
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count();
         // SAFETY: as above.
         unsafe { System.realloc(memory, layout, size) }
     }
 
+    /// # Safety
+    /// As above.
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         // SAFETY: as above.
         unsafe { System.dealloc(memory, layout) }
