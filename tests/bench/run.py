@@ -67,7 +67,7 @@ def open_peer(name, work, mtlc):
 def check_equal(work, name, ours, theirs):
     """Equal work: the same answers, or the same first objectives, to a thousandth of the largest."""
     assert ours.shape == theirs.shape, f"{work.name}: {name} answers {theirs.shape}, mtlc {ours.shape}"
-    error = float(np.abs(ours - theirs).max() / max(1.0, np.abs(theirs).max()))
+    error = float(np.abs(ours - theirs).max() / max(1e-12, np.abs(theirs).max()))
     assert error <= 1e-3, f"{work.name}: {name} differs from mtlc by {error:.1e}"
     return error
 

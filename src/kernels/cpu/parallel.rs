@@ -64,3 +64,39 @@ pub fn scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
     SCRATCH.with_borrow_mut(|kept| kept.push(buffer));
     result
 }
+
+/// Numbers in a buffer that the thread keeps, for as long as this lives.
+pub struct Kept {
+    buffer: Vec<f32>,
+    len: usize,
+}
+
+/// As many zeros, from a buffer that the thread keeps.
+pub fn kept(len: usize) -> Kept {
+    let mut buffer = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
+    if buffer.len() < len {
+        buffer.resize(len, 0.0);
+    }
+    buffer[..len].fill(0.0);
+    Kept { buffer, len }
+}
+
+impl std::ops::Deref for Kept {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.buffer[..self.len]
+    }
+}
+
+impl std::ops::DerefMut for Kept {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.buffer[..self.len]
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        SCRATCH.with_borrow_mut(|kept| kept.push(std::mem::take(&mut self.buffer)));
+    }
+}

@@ -4,6 +4,7 @@
 //! over `inner`.
 
 use super::math::{exp, largest, sum, sum_pairs, vectorised};
+use super::parallel::{Kept, kept};
 use super::rows::blocks;
 use super::{Backward, Gradient, Input, Kernel, Shapes};
 use crate::ops::softmax::Softmax;
@@ -90,14 +91,14 @@ pub struct Sums<'a> {
     n: usize,
     inner: usize,
     /// The largest number along the axis, and `Σ e^(x − largest)`: each of `[outer, inner]`.
-    pub most: Vec<f32>,
-    pub sums: Vec<f32>,
+    pub most: Kept,
+    pub sums: Kept,
 }
 
 impl<'a> Sums<'a> {
     pub fn new(x: &'a [f32], n: usize, inner: usize) -> Self {
-        let mut sums = vec![0.0; x.len() / n];
-        let mut most = vec![0.0; x.len() / n];
+        let mut sums = kept(x.len() / n);
+        let mut most = kept(x.len() / n);
         blocks(&mut most, inner, |first, most| {
             let x = &x[first * n * inner..][..most.len() * n];
             vectorised(
@@ -123,8 +124,10 @@ impl<'a> Sums<'a> {
     /// Probabilities times the factor of their element; 0 where the factor is, whatever stands in x.
     pub fn probabilities(&self, factors: &[f32], out: &mut Gradient) {
         let (n, inner, add) = (self.n, self.inner, out.add);
-        let parts: Vec<f32> =
-            factors.iter().zip(&self.sums).map(|(f, s)| if *f == 0.0 { 0.0 } else { f / s }).collect();
+        let mut parts = kept(factors.len());
+        for ((part, f), s) in parts.iter_mut().zip(factors).zip(self.sums.iter()) {
+            *part = if *f == 0.0 { 0.0 } else { f / s };
+        }
         blocks(out.data, n * inner, |first, block| {
             let x = &self.x[first * n * inner..][..block.len()];
             let (most, parts) = (&self.most[first * inner..], &parts[first * inner..]);
