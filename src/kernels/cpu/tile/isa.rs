@@ -2,7 +2,7 @@
 
 use super::finish::Finish;
 use super::rounded::{self, RoundedFn};
-use super::{Tile, avx2, avx512, portable, rounded512, transpose};
+use super::{Tile, avx2, avx512, portable, rounded256, rounded512, transpose};
 use std::sync::OnceLock;
 
 /// The tile's formula for one set of instructions.
@@ -44,8 +44,8 @@ static ALL: &[Isa] = &[
         available: || is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
         tile: avx2::tile,
         transpose: transpose::avx2,
-        bf16: rounded::bf16,
-        int8: rounded::int8,
+        bf16: rounded256::bf16,
+        int8: rounded256::int8,
     },
     Isa {
         name: "portable",

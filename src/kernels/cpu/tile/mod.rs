@@ -15,6 +15,7 @@ mod finish;
 mod isa;
 mod portable;
 mod rounded;
+mod rounded256;
 mod rounded512;
 mod transpose;
 
