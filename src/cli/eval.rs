@@ -14,6 +14,9 @@ use crate::train::{self, Evaluation, Run, Sources};
 use serde_json::json;
 use std::path::PathBuf;
 
+/// What came out, by split.
+type Finals = Vec<(String, Evaluation)>;
+
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -64,12 +67,7 @@ impl Args {
         Ok(())
     }
 
-    fn evaluate(
-        &self,
-        spec: &Spec,
-        engine: &dyn Engine,
-        run: &Run,
-    ) -> Checked<(Vec<(String, Evaluation)>, Option<Cost>)> {
+    fn evaluate(&self, spec: &Spec, engine: &dyn Engine, run: &Run) -> Checked<(Finals, Option<Cost>)> {
         let (model, graphs) = (&spec.model, Graphs::of(&spec.model)?);
         let mut weights = crate::engine::Weights::initial(&graphs.eval, 0);
         weights.load(&TensorFile::read(&run.path("weights.safetensors"))?, "")?;

@@ -119,7 +119,9 @@ fn read(run: &Run) -> Result<Option<Calibration>> {
         wrong(format!("the calibration of the run is damaged: {what}")).help("remove the file, and it is measured anew")
     };
     let calibration: Calibration = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
-    if let Some((path, [low, high])) = calibration.ranges.iter().find(|(_, [low, high])| !(low <= high)) {
+    if let Some((path, [low, high])) =
+        calibration.ranges.iter().find(|(_, r)| r[0] > r[1] || r.iter().any(|x| !x.is_finite()))
+    {
         return Err(damaged(format!("the range of `{path}` is from {low} to {high}")).into());
     }
     Ok(Some(calibration))

@@ -20,6 +20,7 @@ fn cases() -> Vec<(Op, Vec<Type>, usize)> {
         epilogue: Default::default(),
         precision: Default::default(),
     };
+    let int8 = ops::precision::Precision::Int8 { low: 0.0, high: 1.0 };
     let pool = ops::max_pool2d::MaxPool2d { kernel: [3, 3], stride: [2, 2], padding: [1; 4] };
     vec![
         (
@@ -35,6 +36,21 @@ fn cases() -> Vec<(Op, Vec<Type>, usize)> {
         (conv(1, true).into(), vec![x(&[17, 33, 31]), w(&[29, 17, 3, 3]), w(&[29])], 11),
         (conv(1, false).into(), vec![x(&[67, 7, 7]), w(&[65, 67, 3, 3])], 9),
         (conv(1, false).into(), vec![x(&[31, 41, 43]), w(&[37, 31, 3, 3])], 1),
+        (
+            ops::linear::Linear { bias: true, precision: int8, ..Default::default() }.into(),
+            vec![x(&[301]), w(&[257, 301]), w(&[257])],
+            131,
+        ),
+        (
+            ops::conv2d::Conv2d { precision: int8, ..conv(1, true) }.into(),
+            vec![x(&[17, 33, 31]), w(&[29, 17, 3, 3]), w(&[29])],
+            11,
+        ),
+        (
+            ops::conv2d::Conv2d { precision: ops::precision::Precision::Bf16, ..conv(1, false) }.into(),
+            vec![x(&[67, 17, 17]), w(&[65, 67, 3, 3])],
+            9,
+        ),
         (conv(37, false).into(), vec![x(&[37, 33, 31]), w(&[37, 1, 3, 3])], 7),
         (pool.into(), vec![x(&[19, 45, 47])], 7),
         (ops::channel_mean::ChannelMean {}.into(), vec![x(&[19, 45, 47])], 7),

@@ -4,7 +4,7 @@ use super::finish::Finish;
 use super::rounded::{self, RoundedFn};
 use super::{Tile, portable, transpose};
 #[cfg(target_arch = "x86_64")]
-use super::{avx2, avx512, rounded512};
+use super::{avx2, avx512, rounded256, rounded512};
 use pulp::Arch;
 use std::sync::OnceLock;
 
@@ -51,8 +51,8 @@ static ALL: &[Isa] = &[
         arch: || pulp::x86::V3::try_new().map_or(Arch::Scalar, Arch::V3),
         tile: avx2::tile,
         transpose: transpose::avx2,
-        bf16: rounded::bf16,
-        int8: rounded::int8,
+        bf16: rounded256::bf16,
+        int8: rounded256::int8,
     },
     Isa {
         name: "portable",

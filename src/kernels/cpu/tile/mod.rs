@@ -20,6 +20,8 @@ mod isa;
 mod portable;
 mod rounded;
 #[cfg(target_arch = "x86_64")]
+mod rounded256;
+#[cfg(target_arch = "x86_64")]
 mod rounded512;
 mod transpose;
 

@@ -1,9 +1,10 @@
 //! The tile of low precision by AVX-512: `vdpbf16ps` multiplies and adds up two bf16 in each of 16 columns, `vpdpbusd` four steps of
-//! int8, both as fast as one multiplication of f32. A machine without them runs the plain loops.
+//! int8, both as fast as one multiplication of f32. A machine that has AVX-512 without them runs the tiles of AVX2.
 #![allow(clippy::needless_range_loop, reason = "constant indices are what keeps the sums in registers")]
 
 use super::finish::{self, Finish};
-use super::rounded::{self, HEAD, Rounded};
+use super::rounded::{HEAD, Rounded};
+use super::rounded256;
 use super::{ROWS, WIDTH};
 use std::arch::x86_64::*;
 
@@ -33,22 +34,22 @@ macro_rules! by_rows {
 }
 
 /// # Safety
-/// See [`rounded::RoundedFn`].
+/// See [`super::rounded::RoundedFn`].
 pub unsafe fn bf16(tile: &Rounded, y: *mut f32, to: &[usize], finish: &Finish) {
-    if !(is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bf16")) {
-        // SAFETY: the caller promises it, and plain loops run anywhere.
-        return unsafe { rounded::bf16(tile, y, to, finish) };
+    if !is_x86_feature_detected!("avx512bf16") {
+        // SAFETY: AVX-512 includes AVX2 and FMA, and the caller promises the rest.
+        return unsafe { rounded256::bf16(tile, y, to, finish) };
     }
     // SAFETY: the machine has the instructions, and the caller promises the rest.
     unsafe { by_rows!(bf16_rows, tile, (tile, y, to, finish)) }
 }
 
 /// # Safety
-/// See [`rounded::RoundedFn`].
+/// See [`super::rounded::RoundedFn`].
 pub unsafe fn int8(tile: &Rounded, y: *mut f32, to: &[usize], finish: &Finish) {
-    if !(is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni")) {
-        // SAFETY: the caller promises it, and plain loops run anywhere.
-        return unsafe { rounded::int8(tile, y, to, finish) };
+    if !is_x86_feature_detected!("avx512vnni") {
+        // SAFETY: AVX-512 includes AVX2 and FMA, and the caller promises the rest.
+        return unsafe { rounded256::int8(tile, y, to, finish) };
     }
     // SAFETY: the machine has the instructions, and the caller promises the rest.
     unsafe { by_rows!(int8_rows, tile, (tile, y, to, finish)) }
@@ -64,7 +65,7 @@ macro_rules! tile {
         end: |$sum:ident, $panel:ident, $v:ident| $end:expr $(,)?
     ) => {
         /// # Safety
-        /// See [`rounded::RoundedFn`].
+        /// See [`super::rounded::RoundedFn`].
         #[target_feature(enable = $features)]
         unsafe fn $name<const P: usize, const C: usize>(tile: &Rounded, y: *mut f32, to: &[usize], finish: &Finish) {
             let mut sums = [[[$zero; V]; P]; C];
