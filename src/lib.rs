@@ -10,6 +10,8 @@ pub mod syntax;
 
 pub mod ops;
 
+pub mod kernels;
+
 pub mod graph;
 
 pub mod data;
@@ -21,8 +23,6 @@ pub mod model;
 pub mod lower;
 
 pub mod passes;
-
-pub mod kernels;
 
 pub mod plan;
 

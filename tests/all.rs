@@ -1,5 +1,6 @@
 //! The integration tests, one module per room, in one binary.
 
+mod allocations;
 mod bench_cli;
 mod checker;
 mod cli;

@@ -74,6 +74,32 @@ fn the_result_has_its_keys() {
 }
 
 #[test]
+fn a_profile_tells_what_each_op_costs() {
+    let train = printed(&["--json", "--profile", "--steps", "4"]);
+    let profile = &train["profile"];
+    let ops = profile["ops"].as_array().unwrap();
+    let find = |op: &str, of: &str, direction: &str| {
+        let same = |o: &&Value| (&o["op"], &o["of"], &o["direction"]) == (&op.into(), &of.into(), &direction.into());
+        ops.iter().find(same).unwrap_or_else(|| panic!("no {op} of {of} {direction} in {ops:?}"))
+    };
+    // A trunk of 3 × 4 numbers over 5 rows: its weight alone has a gradient, so the way back costs what the way there does.
+    let (there, back) = (find("linear", "trunk.0", "forward"), find("linear", "trunk.0", "backward"));
+    assert_eq!((&there["calls"], &back["calls"]), (&4.into(), &4.into()));
+    assert_eq!(there["flops"], back["flops"]);
+    let (there, back) = (find("linear", "which", "forward"), find("linear", "which", "backward"));
+    assert_eq!(2.0 * there["flops"].as_f64().unwrap(), back["flops"].as_f64().unwrap());
+    // 5 rows of 4 numbers, 2 × 4 weights and 2 biases are read, and 5 × 2 answers written, four times.
+    assert_eq!(there["bytes"].as_f64().unwrap(), 4.0 * 4.0 * (20 + 8 + 2 + 10) as f64);
+    let others = profile["others"].as_array().unwrap();
+    let names: Vec<&str> = others.iter().map(|o| o["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["norm of the gradients", "optimizer", "running statistics", "everything else"]);
+    let all: f64 = ops.iter().chain(others).map(|o| o["ms"].as_f64().unwrap()).sum();
+    let ms = profile["ms"].as_f64().unwrap();
+    assert!((all - ms).abs() <= 0.01 * ms, "the parts add up to {all} of {ms} ms");
+    assert!(profile["peak_gflops_per_s"].as_f64().unwrap() > 0.0 && profile["peak_gb_per_s"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
 fn lines_of_stdin_are_answered_one_by_one() {
     let folder = tempfile::tempdir().unwrap();
     let output = bench(folder.path(), &["--interactive"], "3\n1\n");
@@ -110,12 +136,13 @@ fn a_dump_holds_what_a_peer_needs() {
 
 #[test]
 fn what_is_wrong_is_told() {
-    let cases: [(&[&str], &str, i32, &str); 6] = [
+    let cases: [(&[&str], &str, i32, &str); 7] = [
         (&["--heads", "which"], "", 1, "a training step computes every head"),
         (&["--mode", "serve", "--heads", "wich"], "", 1, "there is no head `wich`"),
         (&["--engine", "plan"], "", 1, "there is no engine `plan`"),
         (&["--weights", "none.safetensors"], "", 1, "there is no such file of weights"),
         (&["--interactive"], "soon\n", 1, "`soon` is no number of steps"),
+        (&["--engine", "dfdx", "--profile"], "", 1, "the engine `dfdx` cannot tell what each op costs"),
         (&["--steps", "0"], "", 2, "invalid value '0'"),
     ];
     for (args, stdin, code, message) in cases {

@@ -9,6 +9,7 @@ mod faults;
 mod kernels;
 mod maps;
 mod precision;
+mod products;
 mod signatures;
 mod tapes;
 mod threads;

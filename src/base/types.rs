@@ -93,7 +93,7 @@ impl Type {
 
     /// Elements at a batch size.
     pub fn elements(&self, batch: usize) -> usize {
-        self.at(batch).iter().product()
+        self.dims.iter().map(|d| if let Dim::Size(n) = d { *n } else { batch }).product()
     }
 
     /// The same element type and batch axis over other inner sizes.

@@ -4,6 +4,7 @@
 //! an answer is one pass over all heads, or over those that `--heads` names. The rows are drawn before the clock starts.
 
 use super::console::{Console, table};
+use super::profile;
 use super::project::{Specs, heads, in_spec};
 use crate::base::{Diagnostic, Result as Checked};
 use crate::data::{Array as Rows, Batch};
@@ -13,7 +14,7 @@ use crate::graph::{Graph, ValueId};
 use crate::model::{Failure, Spec};
 use crate::passes;
 use crate::plan::{Flops, Graphs, Plan};
-use crate::train::{State, Step, precision, random_batch};
+use crate::train::{Profile, State, Step, precision, random_batch};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -50,6 +51,9 @@ pub struct Args {
     /// After the warm-up, measure as often as each line of stdin says, and answer with a line of JSON
     #[arg(long)]
     interactive: bool,
+    /// Measure what each op costs, too
+    #[arg(long, conflicts_with = "interactive")]
+    profile: bool,
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
@@ -68,6 +72,9 @@ impl Args {
         let found = self.specs.find()?;
         let spec = found.one()?;
         let engine = found.engine(self.engine.as_deref())?;
+        if self.profile {
+            profile::check(engine)?;
+        }
         self.measure(&spec, engine, console).map_err(in_spec(&spec))
     }
 
@@ -121,13 +128,23 @@ impl Args {
         if self.interactive {
             return self.answer_lines(&facts, &mut work, &rows, console);
         }
+        if self.profile {
+            work.begin_profile();
+        }
         let taken = work.measure(&rows, self.steps)?;
+        let told = self.profile.then(|| {
+            let seconds = taken.0.iter().sum::<f64>() / 1e3;
+            profile::Told::of(Profile { seconds, ..work.profile() })
+        });
         let (min, median) = (taken.min_ms(), taken.median_ms());
         let gflops = facts["flops"].as_u64().unwrap_or(0) as f64 / 1e6 / min;
         if console.json {
             let mut result = facts.clone();
             merge(&mut result, taken.json());
             merge(&mut result, json!({ "gflops_per_s": gflops }));
+            if let Some(told) = told {
+                merge(&mut result, json!({ "profile": told.json() }));
+            }
             console.result_json(&result);
         } else {
             let precision =
@@ -136,6 +153,9 @@ impl Args {
             let head = ["", "minimum", "median", "GFLOP/s"].map(String::from).to_vec();
             let row = vec![title, format!("{min:.3} ms"), format!("{median:.3} ms"), format!("{gflops:.1}")];
             console.result(table(&[head, row]));
+            if let Some(told) = told {
+                console.result(told.text());
+            }
         }
         Ok(())
     }
@@ -205,6 +225,24 @@ impl Work<'_> {
             Work::Serve { session, weights, wanted } => {
                 session.forward(weights, rows, wanted);
                 Ok((0..wanted.len()).map(|n| session.result(n).to_vec()).collect())
+            }
+        }
+    }
+
+    fn begin_profile(&mut self) {
+        match self {
+            Work::Train { step, .. } => step.begin_profile(),
+            Work::Serve { session, .. } => drop(session.profile()),
+        }
+    }
+
+    fn profile(&mut self) -> Profile {
+        match self {
+            Work::Train { step, .. } => step.profile(),
+            Work::Serve { session, .. } => {
+                let mut profile = Profile::default();
+                profile.add_ops(session.profile());
+                profile
             }
         }
     }

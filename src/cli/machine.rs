@@ -9,7 +9,8 @@ use crate::plan::{Memory, bytes};
 
 /// Sets the number of threads and the instructions of the kernels, where the user names them.
 pub fn choose(threads: Option<u32>, kernels: Option<&str>) -> Result<()> {
-    if let Some(name) = kernels
+    let environment = std::env::var(tile::VARIABLE).ok().filter(|name| !name.is_empty());
+    if let Some(name) = kernels.or(environment.as_deref())
         && let Err(usable) = tile::choose(name)
     {
         let exists = tile::all().iter().any(|isa| isa.name == name);

@@ -15,6 +15,7 @@ mod fmt;
 mod machine;
 mod new;
 mod predict;
+mod profile;
 mod project;
 mod run;
 

@@ -4,6 +4,7 @@ use super::build::{self, Built};
 use super::console::{ABSENT, Console, table};
 use super::cost::Cost;
 use super::machine;
+use super::profile;
 use super::project::{Found, Specs, in_spec};
 use crate::base::{Diagnostic, Result as Checked};
 use crate::data::Split;
@@ -34,6 +35,9 @@ pub struct Args {
     /// Stop after that epoch, to be resumed later
     #[arg(long, value_name = "EPOCH", value_parser = clap::value_parser!(u64).range(1..))]
     stop_after: Option<u64>,
+    /// Measure what each op costs, and tell it at the end
+    #[arg(long)]
+    profile: bool,
     /// Print results as JSON
     #[arg(long)]
     pub json: bool,
@@ -43,6 +47,9 @@ impl Args {
     pub fn run(&self, console: &Console) -> Result<(), Failure> {
         let found = self.specs.find()?;
         let engine = found.engine(self.engine.as_deref())?;
+        if self.profile {
+            profile::check(engine)?;
+        }
         let built = build::all(&found, console)?;
         let mut results = vec![];
         for (built, file) in built.iter().zip(&found.files) {
@@ -129,11 +136,31 @@ impl Args {
             }
         }
         let mut progress = Progress { bar: ProgressBar::hidden(), console };
-        let fit = Fit { model, engine, sources: &sources, run: &run, state, history, stop_after: self.stop_after };
+        let fit = Fit {
+            model,
+            engine,
+            sources: &sources,
+            run: &run,
+            state,
+            history,
+            stop_after: self.stop_after,
+            profile: self.profile,
+        };
         let outcome = train::fit(fit, &mut progress)?;
+        let profile = outcome.profile.clone().map(profile::Told::of);
+        let with = |mut result: serde_json::Value| {
+            if let (Some(told), false) = (&profile, console.json) {
+                console.result(told.text());
+            }
+            if let (Some(told), Some(result)) = (&profile, result.as_object_mut()) {
+                result.insert("profile".into(), told.json());
+            }
+            result
+        };
         if !outcome.finished {
             console.note(format!("stopped after epoch {}; `mtlc run --resume` goes on", outcome.state.counters.epoch));
-            return Ok(json!({ "model": model.name, "run": run.folder.display().to_string(), "finished": false }));
+            let result = json!({ "model": model.name, "run": run.folder.display().to_string(), "finished": false });
+            return Ok(with(result));
         }
         let file = crate::engine::weights::TensorFile::read(&run.path("weights.safetensors"))?;
         let mut best = outcome.state.weights.clone();
@@ -168,7 +195,7 @@ impl Args {
             }
             console.result(format!("  report: {}", run.path("report.html").display()));
         }
-        Ok(json!({
+        Ok(with(json!({
             "model": model.name,
             "run": run.folder.display().to_string(),
             "finished": true,
@@ -177,7 +204,7 @@ impl Args {
             "frozen": outcome.frozen.as_ref().map(|f| json!({ "tensors": f.tensors, "sha256": f.hash })),
             "cost": cost.map(|cost| cost.json()),
             "results": finals.into_iter().collect::<indexmap::IndexMap<String, Evaluation>>(),
-        }))
+        })))
     }
 }
 

@@ -23,6 +23,11 @@ pub trait Engine: Sync {
     /// One sentence without a full stop.
     fn summary(&self) -> &'static str;
 
+    /// Whether its sessions can tell what each value costs.
+    fn measures(&self) -> bool {
+        false
+    }
+
     /// Prepares to run a graph.
     fn session<'g>(&self, graph: &'g Graph) -> Box<dyn Session + 'g>;
 }
@@ -50,6 +55,7 @@ pub trait Session {
 /// What one value of a graph cost since the profile began.
 #[derive(Clone, Debug)]
 pub struct Measured {
+    /// The name of the op, or `mask`.
     pub op: &'static str,
     /// The layer, head or loss it belongs to.
     pub of: String,

@@ -7,6 +7,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 use sha2::{Digest, Sha256};
+use std::fmt::Write;
 
 /// The randomness of one training step.
 #[derive(Clone, Copy, Debug)]
@@ -18,8 +19,24 @@ pub struct Noise {
 
 /// A generator for one purpose at one place.
 pub fn generator(seed: u64, purpose: &str, place: &str, time: u64) -> ChaCha8Rng {
-    let digest = Sha256::digest(format!("{seed}\0{purpose}\0{place}\0{time}"));
-    ChaCha8Rng::from_seed(digest.into())
+    // The digest of `{seed}\0{purpose}\0{place}\0{time}`, without a string: masks are drawn in steps that take no memory.
+    let mut digest = Sha256::new();
+    let parts: [&dyn std::fmt::Display; 4] = [&seed, &purpose, &place, &time];
+    for (i, part) in parts.into_iter().enumerate() {
+        let separator = if i == 0 { "" } else { "\0" };
+        write!(Text(&mut digest), "{separator}{part}").expect("a digest takes any text");
+    }
+    ChaCha8Rng::from_seed(digest.finalize().into())
+}
+
+/// Text that goes straight into a digest.
+struct Text<'a>(&'a mut Sha256);
+
+impl std::fmt::Write for Text<'_> {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.0.update(text);
+        Ok(())
+    }
 }
 
 impl Noise {

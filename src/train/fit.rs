@@ -3,6 +3,7 @@
 use super::checkpoint::State;
 use super::evaluate::{Evaluation, Mean, evaluate, labelled};
 use super::history::{EpochRecord, History, TrainRecord};
+use super::profile::Profile;
 use super::run::Run;
 use super::sources::{RowId, Sources};
 use super::step::{self, Step};
@@ -36,6 +37,8 @@ pub struct Fit<'a> {
     pub history: History,
     /// Stop after this epoch, as if interrupted there.
     pub stop_after: Option<u64>,
+    /// Whether to measure what each op costs, on an engine that can.
+    pub profile: bool,
 }
 
 pub struct Outcome {
@@ -45,6 +48,8 @@ pub struct Outcome {
     pub finished: bool,
     /// SHA-256 of what a `freeze` holds throughout: the same before and after, or the run would have failed.
     pub frozen: Option<Frozen>,
+    /// What was measured, where it was asked for.
+    pub profile: Option<Profile>,
 }
 
 /// What was frozen from the first epoch to the last.
@@ -54,7 +59,8 @@ pub struct Frozen {
 }
 
 pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
-    let Fit { model, engine, sources, run, mut state, mut history, stop_after } = fit;
+    let Fit { model, engine, sources, run, mut state, mut history, stop_after, profile } = fit;
+    let (start, mut profile) = (Instant::now(), profile.then(Profile::default));
     let rows = sources.rows(Split::Train);
     if rows.is_empty() {
         return Err(Diagnostic::error("there are no training rows")
@@ -71,18 +77,21 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
     let exhausted = |state: &State| patience.is_some_and(|most| waited(state) >= most as u64);
     while state.counters.epoch < epochs && !exhausted(&state) {
         if stop_after.is_some_and(|last| state.counters.epoch >= last) {
-            return Ok(Outcome { state, history, finished: false, frozen: proof });
+            let profile = profile.map(|p| Profile { seconds: start.elapsed().as_secs_f64(), ..p });
+            return Ok(Outcome { state, history, finished: false, frozen: proof, profile });
         }
         let began = Instant::now();
         let graph = passes::optimise(lower(model, Mode::Train, state.counters.epoch)?).0;
         let held = state.weights.hash(|path| is_held(&graph, path));
-        let (train, lr) = epoch((model, engine, sources), &graph, &rows, &mut state, watch)?;
+        let (train, lr) = epoch((model, engine, sources), &graph, &rows, &mut state, watch, profile.as_mut())?;
         let after = state.weights.hash(|path| is_held(&graph, path));
         assert_eq!(held, after, "bug: a frozen parameter moved in epoch {}", state.counters.epoch + 1);
         state.counters.epoch += 1;
+        let trained = Instant::now();
         let validation = (!sources.rows(Split::Validation).is_empty())
             .then(|| evaluate(model, &eval, engine, &state.weights, sources, Split::Validation))
             .transpose()?;
+        let validated = Instant::now();
         let record = EpochRecord {
             epoch: state.counters.epoch,
             step: state.counters.step,
@@ -106,6 +115,10 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
         history.0.push(record);
         history.write(&run.path("metrics.jsonl"))?;
         state.write(&run.path("last.safetensors"), optimizer.slots())?;
+        if let Some(profile) = &mut profile {
+            profile.add_seconds("evaluation", (validated - trained).as_secs_f64());
+            profile.add_since("checkpoints", validated);
+        }
         watch.epoch_ends(history.0.last().expect("just pushed"), is_best);
     }
     if state.counters.epoch < epochs {
@@ -115,7 +128,8 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
         let after = frozen(model, &state.weights)?.expect("the same parameters are frozen");
         assert_eq!(proof.hash, after.hash, "bug: a frozen parameter moved");
     }
-    Ok(Outcome { state, history, finished: true, frozen: proof })
+    let profile = profile.map(|p| Profile { seconds: start.elapsed().as_secs_f64(), ..p });
+    Ok(Outcome { state, history, finished: true, frozen: proof, profile })
 }
 
 fn is_held(graph: &Graph, path: &str) -> bool {
@@ -136,6 +150,7 @@ fn epoch(
     rows: &[RowId],
     state: &mut State,
     watch: &mut dyn Watch,
+    mut profile: Option<&mut Profile>,
 ) -> Result<(TrainRecord, f64)> {
     let (model, engine, sources) = fit;
     let train = &model.train;
@@ -148,11 +163,18 @@ fn epoch(
     let steps = order.len().div_ceil(batch_size);
     watch.epoch_begins(state.counters.epoch + 1, epochs, steps);
     let mut step = Step::new(model, engine, graph);
+    if profile.is_some() {
+        step.begin_profile();
+    }
     let mut means: Vec<Mean> = step.losses.iter().map(|_| Mean::default()).collect();
     let (mut objective, mut norms) = (Mean::default(), Mean::default());
     let mut lr = base.lr;
     for (i, chunk) in order.chunks(batch_size).enumerate() {
+        let began = Instant::now();
         let (batch, _) = sources.batch(chunk)?;
+        if let Some(profile) = &mut profile {
+            profile.add_since("loading rows", began);
+        }
         let progress = state.counters.epoch as f64 + (i + 1) as f64 / steps as f64;
         let factor = schedule.factor(Progress { epoch: progress, epochs: epochs as f64 });
         lr = base.lr * factor;
@@ -166,6 +188,9 @@ fn epoch(
         }
         norms.add(taken.gradient_norm, 1.0);
         watch.step(taken.objective);
+    }
+    if let Some(profile) = profile {
+        profile.add(step.profile());
     }
     let record = TrainRecord {
         objective: objective.value().unwrap_or(f64::NAN),

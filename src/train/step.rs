@@ -3,12 +3,14 @@
 //! `mtlc run` takes steps over the rows of an epoch, and `mtlc bench` takes the same steps over random rows.
 
 use super::checkpoint::State;
+use super::profile::Profile;
 use crate::base::{Diagnostic, Diagnostics, Result};
 use crate::data::Batch;
 use crate::engine::{Engine, Noise, Session, Weights};
 use crate::graph::{Graph, Purpose, Update, ValueId};
 use crate::model::{LearningRate, Model};
 use crate::parts::optimizers::{self, Hyper, Optimizer, clip};
+use std::time::Instant;
 
 /// What to do when training leaves the numbers.
 pub const DIVERGED: &str = "a smaller `lr`, a `warmup` of the schedule, or `clip: 1` in `train` often helps";
@@ -29,6 +31,7 @@ pub struct Step<'a> {
     objective: Vec<ValueId>,
     /// What they were in the last step.
     pub values: Vec<f64>,
+    profile: Option<Profile>,
 }
 
 /// What a step saw before it moved the weights.
@@ -54,7 +57,21 @@ impl<'a> Step<'a> {
             wanted: graph.step_results(),
             objective: graph.objective().into_iter().collect(),
             values: vec![],
+            profile: None,
         }
+    }
+
+    /// Begins to measure, on an engine that can.
+    pub fn begin_profile(&mut self) {
+        self.session.profile();
+        self.profile = Some(Profile::default());
+    }
+
+    /// What the steps have cost since [`Step::begin_profile`]; its ops are those of the whole time.
+    pub fn profile(&mut self) -> Profile {
+        let mut profile = self.profile.take().unwrap_or_default();
+        profile.add_ops(self.session.profile());
+        profile
     }
 
     /// Takes the step, at `factor` times the learning rate of the optimizer. An objective that is no number is an error, and
@@ -68,9 +85,11 @@ impl<'a> Step<'a> {
         if !objective.is_finite() {
             return Err(self.diverged(state, &self.values));
         }
+        let began = Instant::now();
         let mut squares = 0.0;
         self.session.gradients(0, &mut |_, gradient| squares += clip::sum_of_squares(gradient));
         let gradient_norm = squares.sqrt();
+        let normed = Instant::now();
         let scale = self.clip.map_or(1.0, |most| clip::scale(gradient_norm, most));
         let Step { model, graph, optimizer, base, .. } = self;
         self.session.gradients(0, &mut |path, gradient| {
@@ -80,11 +99,17 @@ impl<'a> Step<'a> {
             let Hyper { lr, weight_decay } = tuned(model, graph, path, *base);
             update(optimizer.as_ref(), path, gradient, state, Hyper { lr: lr * factor, weight_decay });
         });
+        let updated = Instant::now();
         for (n, update) in self.graph.updates.iter().enumerate() {
             let moment = self.session.result(1 + self.losses.len() + n);
             move_statistic(update, &mut state.weights, moment, batch.size);
         }
         state.counters.step += 1;
+        if let Some(profile) = &mut self.profile {
+            profile.add_seconds("norm of the gradients", (normed - began).as_secs_f64());
+            profile.add_seconds("optimizer", (updated - normed).as_secs_f64());
+            profile.add_since("running statistics", updated);
+        }
         Ok(Taken { objective, gradient_norm })
     }
 

@@ -35,9 +35,19 @@ def burst(once, seconds):
             return least * 1e3
 
 
+def path(spec):
+    return os.path.join(HERE, "specs", spec + ".mtl")
+
+
 def command(mtlc, spec, mode, batch):
-    path = os.path.join(HERE, "specs", spec + ".mtl")
-    return [mtlc, "bench", path, "--mode", mode, "--batch", str(batch), "--warmup", str(WARM_UP)]
+    return [mtlc, "bench", path(spec), "--mode", mode, "--batch", str(batch), "--warmup", str(WARM_UP)]
+
+
+def answer(heads):
+    """The answers of all heads beside each other, in the order in which the twin gives them."""
+    if "label" in heads:
+        return heads["label"]
+    return np.concatenate([heads[name] for name in ("kinds", "breeds", "places")], 1)
 
 
 class Mtlc:
@@ -56,7 +66,7 @@ class Mtlc:
             tensors = load_file(dump)
         part = lambda prefix: {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
         self.weights, self.rows = part("weights/"), part("rows/")
-        self.first = tensors["objectives"] if mode == "train" else part("answers/")["label"]
+        self.first = tensors["objectives"] if mode == "train" else answer(part("answers/"))
         self.guess = self.ask(1)
 
     def read(self):
@@ -79,16 +89,31 @@ class Mtlc:
         self.process.wait()
 
 
-class Torch:
-    """PyTorch eager, contiguous or channels_last."""
+class Unavailable(Exception):
+    """The peer does not work here, or not with this twin."""
 
-    def __init__(self, spec, mode, weights, rows, channels_last=False):
+
+class Torch:
+    """PyTorch, contiguous or channels_last, eager or compiled."""
+
+    def __init__(self, spec, mode, weights, rows, channels_last=False, compiled=False):
         self.model = twins.loaded(spec, weights)
-        x, y = (torch.from_numpy(rows[name]) for name in self.names(rows))
+        x, y = (torch.from_numpy(rows[name]) for name in self.names(rows)[:2])
         if channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)
             x = x.contiguous(memory_format=torch.channels_last)
         self.x, self.y = x, y.long()
+        if compiled:
+            self.model.compile()
+            try:
+                # The compiler runs at the first call, which must move nothing.
+                self.model.train(mode == "train")
+                before = {path: tensor.clone() for path, tensor in self.model.state_dict().items()}
+                self.model(self.x).sum().backward()
+                self.model.load_state_dict(before)
+                self.model.zero_grad(set_to_none=True)
+            except Exception as wrong:
+                raise Unavailable(first_line(wrong)) from wrong
         if mode == "train":
             self.model.train()
             self.optimizer = twins.optimizer(spec, self.model)
@@ -119,30 +144,37 @@ class Torch:
         return burst(self.once, seconds)
 
 
-class NotExported(Exception):
-    """The twin could not be brought into the form that a peer reads."""
+def first_line(wrong):
+    return (str(wrong).splitlines() or [type(wrong).__name__])[0]
 
 
 class OnnxRuntime:
-    """ONNX Runtime on the exported twin, at its highest level of optimisation; transformers are fused by its own tool."""
+    """ONNX Runtime on the exported twin, at its highest level of optimisation; transformers are fused by its own tool.
+
+    A twin of several heads becomes as many models, which run one after the other: that is what one trunk saves.
+    """
 
     def __init__(self, spec, weights, rows, threads):
         model = twins.loaded(spec, weights).eval()
         x = rows[Torch.names(rows)[0]]
         self.note = None
+        parts = model.alone() if hasattr(model, "alone") else [model]
+        self.sessions = [self.session(spec, part.eval(), x, threads) for part in parts]
+        self.feeds = [{session.get_inputs()[0].name: x} for session in self.sessions]
+        self.first = np.concatenate([self.once() for _ in range(WARM_UP)][0], 1)
+
+    def session(self, spec, model, x, threads):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "model.onnx")
             try:
                 torch.onnx.export(model, (torch.from_numpy(x),), path, input_names=["x"], dynamo=True, verbose=False)
                 path = self.fuse(path) if spec == "encoder" else path
             except Exception as wrong:
-                raise NotExported(str(wrong).splitlines()[0]) from wrong
+                raise Unavailable(first_line(wrong)) from wrong
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-            self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        self.feed = {self.session.get_inputs()[0].name: x}
-        self.first = [self.once() for _ in range(WARM_UP)][0]
+            return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def fuse(self, path):
         from onnxruntime.transformers import optimizer
@@ -154,7 +186,7 @@ class OnnxRuntime:
         return path + ".fused"
 
     def once(self):
-        return self.session.run(None, self.feed)[0]
+        return [session.run(None, feed)[0] for session, feed in zip(self.sessions, self.feeds)]
 
     def measure(self, seconds):
         return burst(self.once, seconds)

@@ -74,12 +74,12 @@ class Residual(nn.Module):
         return y + (x if self.shortcut is None else self.shortcut(x))
 
 
-def resnet18():
+def resnet18_trunk():
     def layer(inner, outer, stride):
         basic = lambda a, s: named(add=Residual(a, outer, s), relu=nn.ReLU(inplace=True))
         return nn.Sequential(basic(inner, stride), basic(outer, 1))
 
-    trunk = named(
+    return named(
         stem=nn.Sequential(conv(3, 64, 7, 2), nn.BatchNorm2d(64), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1)),
         layer1=layer(64, 64, 1),
         layer2=layer(64, 128, 2),
@@ -87,7 +87,73 @@ def resnet18():
         layer4=layer(256, 512, 2),
         pool=Function(global_pool),
     )
-    return named(trunk=trunk, label=nn.Linear(512, 1000))
+
+
+def resnet18():
+    return named(trunk=resnet18_trunk(), label=nn.Linear(512, 1000))
+
+
+class ThreeHeads(nn.Module):
+    """Three answers from one trunk; `alone` gives a model with one of them, which shares no computation."""
+
+    def __init__(self):
+        super().__init__()
+        self.trunk = resnet18_trunk()
+        self.kinds, self.breeds, self.places = nn.Linear(512, 1000), nn.Linear(512, 120), nn.Linear(512, 4)
+
+    def forward(self, x):
+        features = self.trunk(x)
+        return torch.cat([self.kinds(features), self.breeds(features), self.places(features)], 1)
+
+    def alone(self):
+        return [named(trunk=self.trunk, head=head) for head in (self.kinds, self.breeds, self.places)]
+
+
+def three_heads():
+    return ThreeHeads()
+
+
+class Inverted(nn.Sequential):
+    """Widen, look around channel by channel, narrow; the input is added where the shape stays."""
+
+    def __init__(self, inner, outer, kernel=3, stride=1):
+        wide = 6 * inner
+        super().__init__(act(inner, wide), look(wide, kernel, stride), conv(wide, outer, 1), nn.BatchNorm2d(outer))
+        self.adds = stride == 1 and inner == outer
+
+    def forward(self, x):
+        y = super().forward(x)
+        return x + y if self.adds else y
+
+
+def act(inner, outer, kernel=1, stride=1):
+    return nn.Sequential(conv(inner, outer, kernel, stride), nn.BatchNorm2d(outer), nn.ReLU6(inplace=True))
+
+
+def look(width, kernel, stride):
+    depthwise = nn.Conv2d(width, width, kernel, stride, kernel // 2, groups=width, bias=False)
+    return nn.Sequential(depthwise, nn.BatchNorm2d(width), nn.ReLU6(inplace=True))
+
+
+def efficientnet_lite0():
+    def stage(inner, outer, more, kernel=3, stride=1):
+        rest = [Inverted(outer, outer, kernel) for _ in range(more)]
+        # A stage that repeats its block counts the repetitions by themselves.
+        rest = rest if more == 1 else [nn.Sequential(*rest)]
+        return nn.Sequential(Inverted(inner, outer, kernel, stride), *rest)
+
+    trunk = named(
+        stem=act(3, 32, 3, 2),
+        first=nn.Sequential(look(32, 3, 1), conv(32, 16, 1), nn.BatchNorm2d(16)),
+        b24=stage(16, 24, 1, stride=2),
+        b40=stage(24, 40, 1, kernel=5, stride=2),
+        b80=stage(40, 80, 2, stride=2),
+        b112=stage(80, 112, 2, kernel=5),
+        b192=stage(112, 192, 3, kernel=5, stride=2),
+        b320=Inverted(192, 320),
+        top=nn.Sequential(act(320, 1280), Function(global_pool)),
+    )
+    return named(trunk=trunk, label=nn.Linear(1280, 1000))
 
 
 class Attention(nn.Module):
@@ -145,6 +211,6 @@ def loaded(name, weights):
 
 def optimizer(name, model):
     """The optimizer of the spec."""
-    if name == "resnet18":
+    if name in ("resnet18", "efficientnet_lite0", "three_heads"):
         return torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9, fused=True)
     return torch.optim.Adam(model.parameters(), lr=1e-5, fused=True)

@@ -83,10 +83,8 @@ impl Case {
 
     fn check(&self) {
         let (given, name) = (self.given(), format!("{:?} of {:?}, batch {}", self.op(), self.dims, self.batch));
-        let [one, add, three] = [(1, false), (1, true), (3, false)].map(|(threads, add)| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads start");
-            pool.install(|| self.computed(&given, add))
-        });
+        let [one, add, three] = [(1, false), (1, true), (3, false)]
+            .map(|(threads, add)| mtlc::kernels::cpu::parallel::with_threads(threads, || self.computed(&given, add)));
         for (a, b) in one.iter().flatten().zip(three.iter().flatten()) {
             assert_eq!(a.to_bits(), b.to_bits(), "{name} depends on the number of threads");
         }

@@ -96,8 +96,7 @@ fn check(op: impl Into<Op>, types: &[Type], batch: usize) {
     let cotangent = numbers(rng, output.elements(batch));
     let name = format!("{op:?} of {types:?}, batch {batch}");
     let [one, add, three] = [(1, false), (1, true), (3, false)].map(|(threads, add)| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads start");
-        pool.install(|| computed(&op, types, batch, &given, &cotangent, add))
+        mtlc::kernels::cpu::parallel::with_threads(threads, || computed(&op, types, batch, &given, &cotangent, add))
     });
     for (i, (a, b)) in one.iter().zip(&three).enumerate() {
         let same = a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());

@@ -49,8 +49,16 @@ fn five_steps_agree_with_pytorch() {
         let run = Run::create(folder.path(), "golden").expect("a folder for the run");
         let (state, history) = (State::new(weights), History::default());
         let mut record = Record(vec![]);
-        let task =
-            Fit { model: &spec.model, engine: *engine, sources: &sources, run: &run, state, history, stop_after: None };
+        let task = Fit {
+            model: &spec.model,
+            engine: *engine,
+            sources: &sources,
+            run: &run,
+            state,
+            history,
+            stop_after: None,
+            profile: false,
+        };
         let outcome = fit(task, &mut record).expect("it trains");
         let losses = &golden.tensors["losses"].data;
         for (step, record) in record.0.iter().enumerate() {

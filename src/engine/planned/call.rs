@@ -36,6 +36,17 @@ pub struct Call<'g> {
     sources: Vec<Source>,
     window: Window,
     what: What,
+    pub cost: Cost,
+}
+
+/// What a call costs by count, whatever time it takes.
+#[derive(Clone, Copy)]
+pub struct Cost {
+    pub op: &'static str,
+    pub backward: bool,
+    pub flops: f64,
+    /// Of the numbers that it reads and writes, each once.
+    pub bytes: f64,
 }
 
 enum What {
@@ -120,6 +131,23 @@ fn places<'o>(operands: impl IntoIterator<Item = &'o Operand>) -> Vec<std::ops::
     operands.into_iter().filter_map(place).collect()
 }
 
+/// Bytes of the inputs that a call reads, and of a result or its gradient.
+fn bytes(graph: &Graph, value: ValueId, inputs: &[Operand], batch: usize) -> f64 {
+    let (op, ids) = definition(graph, value);
+    let result = 4 * graph.value(value).ty.elements(batch);
+    let input = |(id, operand): (&ValueId, &Operand)| {
+        let ty = &graph.value(*id).ty;
+        match (operand, op, ty.dtype) {
+            (Operand::Unread, ..) => 0,
+            (_, _, DType::I64) => 8 * ty.elements(batch),
+            // These read no more of a table or a tensor than they write.
+            (_, Op::Embedding(_) | Op::Slice(_), DType::F32) => result.min(4 * ty.elements(batch)),
+            (_, _, DType::F32) => 4 * ty.elements(batch),
+        }
+    };
+    (ids.iter().zip(inputs).map(input).sum::<usize>() + result) as f64
+}
+
 impl<'g> Call<'g> {
     pub fn forward(
         graph: &'g Graph,
@@ -141,7 +169,9 @@ impl<'g> Call<'g> {
         let sources = inputs.iter().enumerate().map(prepared).collect();
         debug_assert_eq!(ids.len(), inputs.len());
         let window = Window::new(places(inputs), vec![range(into)]);
-        Self { value, op, kernel, shapes, sources, window, what: What::Forward }
+        let flops = graph.value_flops(graph.value(value)) as f64 * batch as f64;
+        let cost = Cost { op: op.name(), backward: false, flops, bytes: bytes(graph, value, inputs, batch) };
+        Self { value, op, kernel, shapes, sources, window, what: What::Forward, cost }
     }
 
     #[allow(clippy::too_many_arguments, reason = "they are the fields of the instruction")]
@@ -155,7 +185,16 @@ impl<'g> Call<'g> {
         batch: usize,
         trains: bool,
     ) -> Self {
-        let (op, _) = definition(graph, value);
+        let (op, ids) = definition(graph, value);
+        // Each gradient of a product takes as many operations as the product; those of bias and residual are sums.
+        let products = into.iter().take(2).flatten().count().max(1);
+        let flops = graph.value_flops(graph.value(value)) as f64 * (batch * products) as f64;
+        let numbers = |id: ValueId| 4.0 * graph.value(id).ty.elements(batch) as f64;
+        let written =
+            ids.iter().zip(into).filter_map(|(id, t)| t.map(|t| numbers(*id) * f64::from(1 + u8::from(t.add))));
+        let result = numbers(value) * f64::from(u8::from(!matches!(output, Operand::Unread)));
+        let bytes = bytes(graph, value, inputs, batch) + result + written.sum::<f64>();
+        let cost = Cost { op: op.name(), backward: true, flops, bytes };
         let reads = places(inputs.iter().chain([&output, &Operand::Place(cotangent)]));
         let writes = into.iter().flatten().map(|t| range(t.place)).collect();
         let into = into.iter().map(|t| t.map(|t| t.add)).collect();
@@ -167,22 +206,8 @@ impl<'g> Call<'g> {
             sources: inputs.iter().map(source).collect(),
             window: Window::new(reads, writes),
             what: What::Pullback { output: matches!(output, Operand::Place(_)), into },
+            cost,
         }
-    }
-
-    /// The op's name, whether this is its pull-back, and how often its forward pass's operations are done: each gradient of a
-    /// product takes as many.
-    pub fn cost(&self) -> (&'static str, bool, f64) {
-        match &self.what {
-            What::Forward => (self.op.name(), false, 1.0),
-            What::Pullback { into, .. } => (self.op.name(), true, into.iter().take(2).flatten().count().max(1) as f64),
-        }
-    }
-
-    /// Numbers that the call reads and writes.
-    pub fn numbers(&self) -> usize {
-        self.shapes.inputs.iter().map(|dims| dims.iter().product::<usize>()).sum::<usize>()
-            + self.shapes.output.iter().product::<usize>()
     }
 
     pub fn run(&self, given: &Given, arena: &mut Block) {

@@ -16,7 +16,7 @@ use crate::data::Batch;
 use crate::graph::{Definition, Graph, Leaf, ValueId};
 use crate::kernels::cpu::arena::Block;
 use crate::plan::program::{self, Instruction, Operand, Place, Program};
-use call::{Call, Given};
+use call::{Call, Cost, Given};
 use fixed::Fixed;
 use indexmap::IndexMap;
 use profile::Profile;
@@ -30,6 +30,10 @@ impl Engine for Planned {
 
     fn summary(&self) -> &'static str {
         "a static program over one arena, with CPU kernels"
+    }
+
+    fn measures(&self) -> bool {
+        true
     }
 
     fn session<'g>(&self, graph: &'g Graph) -> Box<dyn Session + 'g> {
@@ -61,9 +65,22 @@ struct Ready<'g> {
 
 /// An instruction, ready to run.
 enum Step<'g> {
-    Draw { leaf: &'g Leaf, into: Place },
+    Draw { value: ValueId, leaf: &'g Leaf, into: Place },
     Seed(Place),
     Call(Call<'g>),
+}
+
+impl Step<'_> {
+    /// The value that the step belongs to, and what it costs.
+    fn cost(&self) -> Option<(ValueId, Cost)> {
+        match self {
+            Step::Call(call) => Some((call.value, call.cost)),
+            Step::Draw { value, into, .. } => {
+                Some((*value, Cost { op: "mask", backward: false, flops: 0.0, bytes: 4.0 * into.len as f64 }))
+            }
+            Step::Seed(_) => None,
+        }
+    }
 }
 
 /// What stands for a target that a batch does not bring: no row has it.
@@ -120,12 +137,12 @@ impl<'g> Running<'g> {
         for step in &ready.steps {
             let began = profile.as_ref().map(|_| std::time::Instant::now());
             match step {
-                Step::Draw { leaf, into } => draw(leaf, noise, &mut arena.as_mut_slice()[range(*into)]),
+                Step::Draw { leaf, into, .. } => draw(leaf, noise, &mut arena.as_mut_slice()[range(*into)]),
                 Step::Seed(place) => arena.as_mut_slice()[place.offset] = 1.0,
                 Step::Call(call) => call.run(&given, arena),
             }
-            if let (Some(profile), Some(began), Step::Call(call)) = (profile.as_mut(), began, step) {
-                profile.add(call, batch.size, began.elapsed());
+            if let (Some(profile), Some(began), Some((value, cost))) = (profile.as_mut(), began, step.cost()) {
+                profile.add(graph, value, cost, began.elapsed());
             }
         }
         for (operand, copy) in ready.kept.iter().zip(&mut ready.given) {
@@ -145,7 +162,7 @@ impl<'g> Ready<'g> {
                 let Definition::Leaf(leaf) = &graph.value(*value).definition else {
                     unreachable!("only leaves are drawn")
                 };
-                Step::Draw { leaf, into: *into }
+                Step::Draw { value: *value, leaf, into: *into }
             }
             Instruction::Seed(place) => Step::Seed(*place),
             Instruction::Compute { value, inputs, into } => {
@@ -199,7 +216,7 @@ impl Session for Running<'_> {
     }
 
     fn profile(&mut self) -> Vec<Measured> {
-        self.profile.get_or_insert_default().measured(self.graph)
+        self.profile.get_or_insert_default().measured()
     }
 }
 

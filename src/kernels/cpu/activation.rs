@@ -1,6 +1,6 @@
 //! Activations: one function of each element, and its slope. Formulas stand with the ops.
 
-use super::math::{sigmoid, tanh};
+use super::math::{sigmoid, tanh, vectorised};
 use super::parallel::long;
 use super::{Backward, Gradient, Input, Kernel, Shapes};
 use crate::ops::hardswish::Hardswish;
@@ -11,13 +11,26 @@ use crate::ops::sigmoid::Sigmoid;
 use crate::ops::silu::Silu;
 use crate::ops::tanh::Tanh;
 
-fn each(x: &[f32], output: &mut [f32], f: impl Fn(f32) -> f32 + Sync) {
-    long(output, |start, piece| piece.iter_mut().zip(&x[start..]).for_each(|(y, &x)| *y = f(x)));
+/// A function of each element. A macro, because a closure may end up in a function of its own, for lesser vectors.
+macro_rules! each {
+    ($inputs:ident, $output:ident, |$x:ident| $value:expr) => {{
+        let x = $inputs[0].numbers();
+        long($output, |start, piece| {
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (y, &$x) in piece.iter_mut().zip(&x[start..]) {
+                        *y = $value;
+                    }
+                },
+            );
+        });
+    }};
 }
 
 /// Kernels whose slope follows from the result, so that the input need not be kept.
 macro_rules! by_result {
-    ($op:ident, $value:expr, $slope:expr) => {
+    ($op:ident, |$x:ident| $value:expr, $slope:expr) => {
         impl Kernel for $op {
             fn reads(&self, _: usize) -> bool {
                 false
@@ -28,7 +41,7 @@ macro_rules! by_result {
             }
 
             fn forward(&self, inputs: &[Input], _: &Shapes, output: &mut [f32]) {
-                each(inputs[0].numbers(), output, $value);
+                each!(inputs, output, |$x| $value);
             }
 
             fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
@@ -45,8 +58,8 @@ macro_rules! by_result {
 // The comparison is false for NaN, which therefore stays.
 by_result!(Relu, |x| if x <= 0.0 { 0.0 } else { x }, |y: f32| if y <= 0.0 { 0.0 } else { 1.0 });
 by_result!(Relu6, |x| x.clamp(0.0, 6.0), |y: f32| if y <= 0.0 || y >= 6.0 { 0.0 } else { 1.0 });
-by_result!(Tanh, tanh, |y: f32| 1.0 - y * y);
-by_result!(Sigmoid, sigmoid, |y: f32| y * (1.0 - y));
+by_result!(Tanh, |x| tanh(x), |y: f32| 1.0 - y * y);
+by_result!(Sigmoid, |x| sigmoid(x), |y: f32| y * (1.0 - y));
 
 impl Kernel for Silu {
     fn reads(&self, _: usize) -> bool {
@@ -54,7 +67,7 @@ impl Kernel for Silu {
     }
 
     fn forward(&self, inputs: &[Input], _: &Shapes, output: &mut [f32]) {
-        each(inputs[0].numbers(), output, |x| x * sigmoid(x));
+        each!(inputs, output, |x| x * sigmoid(x));
     }
 
     fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
@@ -73,7 +86,7 @@ impl Kernel for LeakyRelu {
 
     fn forward(&self, inputs: &[Input], _: &Shapes, output: &mut [f32]) {
         let slope = self.slope as f32;
-        each(inputs[0].numbers(), output, |x| if x > 0.0 { x } else { slope * x });
+        each!(inputs, output, |x| if x > 0.0 { x } else { slope * x });
     }
 
     fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
@@ -88,7 +101,7 @@ impl Kernel for Hardswish {
     }
 
     fn forward(&self, inputs: &[Input], _: &Shapes, output: &mut [f32]) {
-        each(inputs[0].numbers(), output, |x| x * (x + 3.0).clamp(0.0, 6.0) / 6.0);
+        each!(inputs, output, |x| x * (x + 3.0).clamp(0.0, 6.0) / 6.0);
     }
 
     fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {

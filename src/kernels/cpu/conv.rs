@@ -6,18 +6,21 @@ mod correlation;
 mod frame;
 mod gradient;
 mod slopes;
+mod transforms;
+mod winograd;
 
 use super::bank::Bank;
 use super::low_precision::Layer;
 use super::parallel::scratch;
 use super::tile::Finish;
 use super::unfold::Sliding;
-use super::{Backward, Gradient, Input, Kernel, Shapes};
+use super::{Backward, Gradient, Input, Kernel, Shapes, depthwise};
 use crate::ops::conv_transpose2d::ConvTranspose2d;
 use crate::ops::conv2d::Conv2d;
 use crate::ops::epilogue::Activation;
 use crate::ops::window::Window;
 use correlation::Correlation;
+use winograd::Winograd;
 
 /// The last two sizes of a shape.
 fn size(shape: &[usize]) -> [usize; 2] {
@@ -40,6 +43,48 @@ fn of_transpose(op: &ConvTranspose2d, shapes: &Shapes) -> Bank {
     let window = Window { kernel: size(w), stride: op.stride, padding, dilation: op.dilation };
     let sliding = Sliding { window, image: size(&shapes.output), positions: size(x) };
     Bank { batch: x[0], groups: op.groups, rows: w[0] / op.groups, channels: w[1], sliding }
+}
+
+/// The sizes of a bank with a window for each channel, which has kernels of its own.
+fn by_channel(bank: &Bank) -> Option<depthwise::Geometry> {
+    let &Bank { batch, groups: channels, sliding, .. } = bank;
+    let Sliding { window, image, positions } = sliding;
+    depthwise::fits(bank).then_some(depthwise::Geometry { batch, channels, image, positions, window })
+}
+
+/// Windows of channels as their kernels take them.
+fn with_windows<R>(g: &depthwise::Geometry, w: Input, f: impl FnOnce(&[f32]) -> R) -> R {
+    match w {
+        Input::Prepared(packed) => f(packed),
+        w => scratch(g.taps() * g.channels, |packed| {
+            depthwise::pack(w.numbers(), g.channels, packed);
+            f(packed)
+        }),
+    }
+}
+
+/// The way a bank is computed outside of training, when it is not the direct one.
+fn way<'a>(bank: &'a Bank, shapes: &Shapes) -> Option<Winograd<'a>> {
+    if shapes.trains { None } else { Winograd::choose(bank) }
+}
+
+/// `y = f(w ⋆ x + …)`. Prepared weights say by their length what they are prepared for.
+fn filter(bank: &Bank, shapes: &Shapes, w: Input, x: &[f32], y: &mut [f32], finish: &Finish) {
+    if let Some(g) = by_channel(bank) {
+        let (bias, residual) = (finish.bias.unwrap_or_default(), finish.residual.unwrap_or_default());
+        return with_windows(&g, w, |packed| {
+            depthwise::forward(&g, packed, x, bias, residual, finish.activation, y);
+        });
+    }
+    let way = match w {
+        Input::Prepared(packed) => Winograd::prepared(bank, packed.len()),
+        _ => way(bank, shapes),
+    };
+    match (way, w) {
+        (Some(way), Input::Prepared(packed)) => way.run(packed, x, y, finish),
+        (Some(way), w) => way.with_packed(w.numbers(), |packed| way.run(packed, x, y, finish)),
+        (None, w) => correlate(&Correlation::filter(bank), w, x, y, finish),
+    }
 }
 
 /// Runs a correlation by weights in either form.
@@ -70,15 +115,25 @@ impl Conv2d {
     /// Leaves all gradients but that of the residual, from the gradient of the sum before the activation.
     fn pull(&self, call: &Backward, dz: &[f32], gradients: &mut [Option<Gradient>]) {
         let bank = of_conv(self, call.shapes);
+        if let Some(db) = gradients.get_mut(2).and_then(Option::as_mut).filter(|_| self.bias) {
+            slopes::bias(dz, db);
+        }
+        if let Some(g) = by_channel(&bank) {
+            if let Some(dx) = &mut gradients[0] {
+                let w = plain(call.inputs[1]);
+                with_windows(&g, w, |packed| depthwise::data_gradient(&g, packed, dz, dx.data, dx.add));
+            }
+            if let Some(dw) = &mut gradients[1] {
+                depthwise::weight_gradient(&g, dz, call.inputs[0].numbers(), dw.data, dw.add);
+            }
+            return;
+        }
         if let Some(dx) = &mut gradients[0] {
             let finish = Finish { add: dx.add, ..Finish::default() };
             correlate(&Correlation::stamp(&bank), plain(call.inputs[1]), dz, dx.data, &finish);
         }
         if let Some(dw) = &mut gradients[1] {
             gradient::gradient(&bank, dz, call.inputs[0].numbers(), dw);
-        }
-        if let Some(db) = gradients.get_mut(2).and_then(Option::as_mut).filter(|_| self.bias) {
-            slopes::bias(dz, db);
         }
     }
 }
@@ -96,7 +151,20 @@ impl Kernel for Conv2d {
         if !self.precision.is_f32() {
             return (i == 1).then(|| Layer::new(self.precision, of_conv(self, shapes)).prepare(numbers));
         }
-        (i == 1).then(|| prepare(&Correlation::filter(&of_conv(self, shapes)), numbers))
+        let bank = of_conv(self, shapes);
+        if let Some(g) = by_channel(&bank).filter(|_| i == 1) {
+            let mut packed = vec![0.0; g.taps() * g.channels];
+            depthwise::pack(numbers, g.channels, &mut packed);
+            return Some(packed);
+        }
+        match way(&bank, shapes).filter(|_| i == 1) {
+            Some(way) => {
+                let mut packed = vec![0.0; way.packed_len()];
+                way.pack(numbers, &mut packed);
+                Some(packed)
+            }
+            None => (i == 1).then(|| prepare(&Correlation::filter(&bank), numbers)),
+        }
     }
 
     fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
@@ -105,8 +173,7 @@ impl Kernel for Conv2d {
             let layer = Layer::new(self.precision, of_conv(self, shapes));
             return layer.forward(inputs[1], inputs[0].numbers(), output, &finish);
         }
-        let filter = Correlation::filter(&of_conv(self, shapes));
-        correlate(&filter, inputs[1], inputs[0].numbers(), output, &finish);
+        filter(&of_conv(self, shapes), shapes, inputs[1], inputs[0].numbers(), output, &finish);
     }
 
     fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
@@ -124,9 +191,8 @@ impl Kernel for Conv2d {
                 slopes::through(activation, call.output, call.cotangent, dz);
             } else {
                 scratch(dz.len(), |z| {
-                    let filter = Correlation::filter(&of_conv(self, call.shapes));
-                    let finish = self.finish(call.inputs, None);
-                    correlate(&filter, call.inputs[1], call.inputs[0].numbers(), z, &finish);
+                    let (bank, finish) = (of_conv(self, call.shapes), self.finish(call.inputs, None));
+                    filter(&bank, call.shapes, call.inputs[1], call.inputs[0].numbers(), z, &finish);
                     slopes::through(activation, z, call.cotangent, dz);
                 });
             }

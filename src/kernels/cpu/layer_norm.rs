@@ -1,10 +1,11 @@
 //! `layer_norm`: each row is read from memory once; its moments and its gradient are computed while it is in the cache.
 
 use super::math::{sum, sum_pairs, vectorised};
+use super::parallel::{scratch, tasks};
 use super::rows::blocks;
+use super::tile::Results;
 use super::{Backward, Gradient, Input, Kernel, Shapes};
 use crate::ops::layer_norm::LayerNorm;
-use rayon::prelude::*;
 
 /// The gradients of gamma and beta are summed over this many parts of the rows, and then the parts in order.
 const PARTS: usize = 16;
@@ -39,32 +40,31 @@ impl Kernel for LayerNorm {
         let part = (x.len() / width).div_ceil(PARTS).max(1) * width;
         let [dx, dg, db] = gradients else { panic!("bug: layer norm has three inputs") };
         let add = dx.as_ref().is_some_and(|dx| dx.add);
-        let places: Vec<Option<&mut [f32]>> = match dx {
-            Some(dx) => dx.data.chunks_mut(part).map(Some).collect(),
-            None => x.chunks(part).map(|_| None).collect(),
-        };
+        let dx = dx.as_mut().map(|dx| Results::new(dx.data));
+        let count = x.len().div_ceil(part);
         // For each part of the rows, its share of the gradients of gamma and beta.
-        let mut shares = vec![0.0f32; places.len() * 2 * width];
-        let each = |(i, (dx, share)): (usize, (Option<&mut [f32]>, &mut [f32]))| {
-            let rows = i * part..(i * part + part).min(x.len());
-            let (dg, db) = share.split_at_mut(width);
-            let row = Rows { x: &x[rows.clone()], dy: &call.cotangent[rows], gamma, epsilon };
-            row.pull(dg, db, dx, add);
-        };
-        if x.len() < 1 << 16 {
-            places.into_iter().zip(shares.chunks_mut(2 * width)).enumerate().for_each(each);
-        } else {
-            places.into_par_iter().zip(shares.par_chunks_mut(2 * width)).enumerate().for_each(each);
-        }
-        for (gradient, offset) in [(dg, 0), (db, width)] {
-            let Some(gradient) = gradient else { continue };
-            if !gradient.add {
-                gradient.data.fill(0.0);
+        scratch(count * 2 * width, |shares| {
+            shares.fill(0.0);
+            let all = Results::new(shares);
+            tasks(count, part * 8, |i| {
+                let rows = i * part..(i * part + part).min(x.len());
+                // SAFETY: every part has its own share.
+                let share = unsafe { all.part(i * 2 * width, 2 * width) };
+                // SAFETY: every part has its own rows.
+                let dx = dx.map(|dx| unsafe { dx.part(rows.start, rows.len()) });
+                let (dg, db) = share.split_at_mut(width);
+                Rows { x: &x[rows.clone()], dy: &call.cotangent[rows], gamma, epsilon }.pull(dg, db, dx, add);
+            });
+            for (gradient, offset) in [(dg, 0), (db, width)] {
+                let Some(gradient) = gradient else { continue };
+                if !gradient.add {
+                    gradient.data.fill(0.0);
+                }
+                for share in shares.chunks_exact(2 * width) {
+                    gradient.data.iter_mut().zip(&share[offset..]).for_each(|(g, s)| *g += s);
+                }
             }
-            for share in shares.chunks_exact(2 * width) {
-                gradient.data.iter_mut().zip(&share[offset..]).for_each(|(g, s)| *g += s);
-            }
-        }
+        });
     }
 }
 
@@ -80,23 +80,38 @@ impl Rows<'_> {
     /// Adds to the gradients of gamma and beta, and leaves that of x.
     ///
     /// With `n` the normal form of x and `u = dy · γ`, `dx = (u − mean(u) − n · mean(u · n)) / √(var + ε)`.
-    fn pull(&self, dg: &mut [f32], db: &mut [f32], mut dx: Option<&mut [f32]>, add: bool) {
+    fn pull(&self, dg: &mut [f32], db: &mut [f32], dx: Option<&mut [f32]>, add: bool) {
         let width = self.gamma.len();
-        let mut normal = vec![0.0f32; width];
-        let mut scaled = vec![0.0f32; width];
+        scratch(2 * width, |own| {
+            let (normal, scaled) = own.split_at_mut(width);
+            self.pull_by(normal, scaled, dg, db, dx, add);
+        });
+    }
+
+    /// The same, with two rows of memory for the normal form and `u`.
+    fn pull_by(
+        &self,
+        normal: &mut [f32],
+        scaled: &mut [f32],
+        dg: &mut [f32],
+        db: &mut [f32],
+        mut dx: Option<&mut [f32]>,
+        add: bool,
+    ) {
+        let width = self.gamma.len();
         vectorised(
             #[inline(always)]
             || {
                 for (row, (x, dy)) in self.x.chunks_exact(width).zip(self.dy.chunks_exact(width)).enumerate() {
                     let (mean, inverse) = moments(x, self.epsilon);
                     normal.iter_mut().zip(x).for_each(|(n, x)| *n = (x - mean) * inverse);
-                    dg.iter_mut().zip(dy).zip(&normal).for_each(|((g, d), n)| *g += d * n);
+                    dg.iter_mut().zip(dy).zip(&*normal).for_each(|((g, d), n)| *g += d * n);
                     db.iter_mut().zip(dy).for_each(|(g, d)| *g += d);
                     let Some(dx) = &mut dx else { continue };
                     scaled.iter_mut().zip(dy).zip(self.gamma).for_each(|((u, d), g)| *u = d * g);
-                    let mean_u = sum(&scaled, |u| u) / width as f32;
-                    let mean_un = sum_pairs(&scaled, &normal, |u, n| u * n) / width as f32;
-                    let own = dx[row * width..][..width].iter_mut().zip(&scaled).zip(&normal);
+                    let mean_u = sum(scaled, |u| u) / width as f32;
+                    let mean_un = sum_pairs(scaled, normal, |u, n| u * n) / width as f32;
+                    let own = dx[row * width..][..width].iter_mut().zip(&*scaled).zip(&*normal);
                     if add {
                         own.for_each(|((g, u), n)| *g += inverse * (u - mean_u - n * mean_un));
                     } else {

@@ -12,8 +12,9 @@
 use super::channels::{Cut, planes, rows, transpose};
 use super::finish::{Limits, apply, slopes};
 use super::math::vectorised;
+use super::parallel::tasks;
 use super::parallel::{pieces, scratch};
-use super::tasks::{Shared, tasks};
+use super::tile::Results;
 use super::{Backward, Gradient, Input, Kernel, Shapes};
 use crate::ops::batch_norm::BatchNorm;
 use std::ops::Range;
@@ -127,14 +128,14 @@ impl Back<'_> {
     /// `dx = (dz − a − (x − m) · b) · s` and the gradient of the residual; strips of `a` and `b` are empty where they are 0.
     fn write(&self, dx: Option<&mut Gradient>, dr: Option<&mut Gradient>, a: &[f32], b: &[f32]) {
         let (cut, len) = (self.norm.cut, self.dy.len());
-        let dx = dx.map(|g| (Shared::new(g.data), g.add));
-        let dr = dr.map(|g| (Shared::new(g.data), g.add));
+        let dx = dx.map(|g| (Results::new(g.data), g.add));
+        let dr = dr.map(|g| (Results::new(g.data), g.add));
         tasks(len.div_ceil(cut.block), 4 * cut.block, |block| {
             let range = block * cut.block..len.min((block + 1) * cut.block);
             let [mut dx, mut dr] = [&dx, &dr].map(|g| {
                 let (data, add) = g.as_ref()?;
                 // SAFETY: blocks do not overlap, and each is one task.
-                Some((unsafe { data.part(range.clone()) }, *add))
+                Some((unsafe { data.part(range.start, range.len()) }, *add))
             });
             self.with_dz(range.clone(), |dy, y, limits| {
                 vectorised(

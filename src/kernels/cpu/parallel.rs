@@ -11,6 +11,9 @@ pub use super::team::{set_threads, threads, with_threads};
 /// Below this many operations, starting threads costs more than they save.
 const GRAIN: usize = 1 << 16;
 
+/// A thread takes at least so many operations in a turn.
+const TURN: usize = 1 << 13;
+
 /// Calls `f(i, piece)` for each piece of `size` numbers of `data`, `work` operations long each.
 pub fn pieces(data: &mut [f32], size: usize, work: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
     let (size, work) = (size.max(1), work.max(1));
@@ -33,7 +36,10 @@ pub fn tasks(count: usize, work: usize, f: impl Fn(usize) + Sync) {
     if count < 2 || count.saturating_mul(work) < 2 * GRAIN || threads() == 1 {
         return (0..count).for_each(f);
     }
-    team::run(count, &f);
+    let together = TURN.div_ceil(work.max(1));
+    team::run(count.div_ceil(together), &|turn| {
+        (turn * together..count.min((turn + 1) * together)).for_each(&f);
+    });
 }
 
 /// Numbers in a piece of a long array.
@@ -57,4 +63,40 @@ pub fn scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
     let result = f(&mut buffer[..len]);
     SCRATCH.with_borrow_mut(|kept| kept.push(buffer));
     result
+}
+
+/// Numbers in a buffer that the thread keeps, for as long as this lives.
+pub struct Kept {
+    buffer: Vec<f32>,
+    len: usize,
+}
+
+/// As many zeros, from a buffer that the thread keeps.
+pub fn kept(len: usize) -> Kept {
+    let mut buffer = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
+    if buffer.len() < len {
+        buffer.resize(len, 0.0);
+    }
+    buffer[..len].fill(0.0);
+    Kept { buffer, len }
+}
+
+impl std::ops::Deref for Kept {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.buffer[..self.len]
+    }
+}
+
+impl std::ops::DerefMut for Kept {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.buffer[..self.len]
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        SCRATCH.with_borrow_mut(|kept| kept.push(std::mem::take(&mut self.buffer)));
+    }
 }

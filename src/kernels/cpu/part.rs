@@ -90,6 +90,9 @@ impl Kernel for Slice {
     }
 }
 
+/// A number for each axis: values have at most four.
+type Axes = smallvec::SmallVec<[usize; 4]>;
+
 impl Permute {
     /// Calls `f` with each row of the result along its last axis: where it starts, where its first number is in `x`, and how
     /// far apart they are there.
@@ -97,9 +100,9 @@ impl Permute {
         let x = &shapes.inputs[0];
         let stride = |axis: usize| x[axis + 1..].iter().product::<usize>();
         let (sizes, strides) = (&shapes.output, self.order.iter().map(|&axis| stride(axis + 1)));
-        let strides: Vec<usize> = std::iter::once(stride(0)).chain(strides).collect();
+        let strides: Axes = std::iter::once(stride(0)).chain(strides).collect();
         let last = sizes.len() - 1;
-        let (mut place, mut from) = (vec![0; last], 0);
+        let (mut place, mut from) = (Axes::from_elem(0, last), 0);
         for start in (0..sizes.iter().product()).step_by(sizes[last].max(1)) {
             f(start, from, strides[last]);
             for axis in (0..last).rev() {

@@ -4,8 +4,9 @@
 //! positions anew, and each pixel then gathers from the positions that read it: so it is written once, and by one thread.
 
 use super::math::vectorised;
+use super::parallel::tasks;
 use super::parallel::{pieces, scratch};
-use super::tasks::{Shared, tasks};
+use super::tile::Results;
 use super::{Backward, Gradient, Input, Kernel, Shapes};
 use crate::ops::global_avg_pool::GlobalAvgPool;
 use crate::ops::max_pool2d::MaxPool2d;
@@ -195,12 +196,12 @@ impl Kernel for MaxPool2d {
         };
         let ([h, w], [oh, ow], c, add) = (pool.image, pool.positions, pool.channels, dx.add);
         let (batch, together) = (call.shapes.inputs[0][0], h.div_ceil(ROWS));
-        let dx = Shared::new(dx.data);
+        let dx = Results::new(dx.data);
         tasks(batch * together, ROWS.min(h) * w * c * 8, |task| {
             let (n, start) = (task / together, task % together * ROWS);
             let rows = start..h.min(start + ROWS);
             // SAFETY: the rows of a task are no other task's.
-            let dx = unsafe { dx.part((n * h + rows.start) * w * c..(n * h + rows.end) * w * c) };
+            let dx = unsafe { dx.part((n * h + rows.start) * w * c, rows.len() * w * c) };
             let readers = pool.readers(0, rows.start).start..pool.readers(0, rows.end - 1).end;
             let readers = readers.start.min(readers.end)..readers.end;
             scratch(readers.len() * ow * c, |winners| {
@@ -231,12 +232,12 @@ impl Kernel for GlobalAvgPool {
         let (x, shape) = (inputs[0].numbers(), &shapes.inputs[0]);
         let (channels, places) = (shape[1], shape[2] * shape[3]);
         let parts = channels.div_ceil(CHANNELS);
-        let output = Shared::new(output);
+        let output = Results::new(output);
         tasks(shape[0] * parts, places * channels.min(CHANNELS), |task| {
             let (n, first) = (task / parts, task % parts * CHANNELS);
             let count = CHANNELS.min(channels - first);
             // SAFETY: the channels of a task are no other task's.
-            let y = unsafe { output.part(n * channels + first..n * channels + first + count) };
+            let y = unsafe { output.part(n * channels + first, count) };
             vectorised(
                 #[inline(always)]
                 || {

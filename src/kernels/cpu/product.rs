@@ -62,8 +62,8 @@ const CACHED: usize = 96 * 1024;
 /// A longer sum, when nothing but sums is wanted, is computed in parts of about this length.
 const DEPTH: usize = 512;
 
-/// A shorter sum reads columns of the left factor where they are.
-const SHALLOW: usize = 12;
+/// A shorter sum reads columns of the left factor where they are, which a cache holds.
+const SHALLOW: usize = 129;
 
 /// With fewer strips than this, columns are read where they are, since each is read only so often.
 const STRIPS: usize = 3;

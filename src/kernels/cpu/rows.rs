@@ -2,7 +2,7 @@
 //!
 //! How rows are cut into blocks depends on their number and width alone, never on the number of threads.
 
-use rayon::prelude::*;
+use super::parallel::pieces;
 
 /// Fewer numbers than this are not worth a thread.
 const PARALLEL: usize = 1 << 16;
@@ -17,5 +17,5 @@ pub fn blocks(data: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) +
         return work(0, data);
     }
     let rows = (BLOCK / width).max(1);
-    data.par_chunks_mut(rows * width).enumerate().for_each(|(i, block)| work(i * rows, block));
+    pieces(data, rows * width, PARALLEL, |i, block| work(i * rows, block));
 }

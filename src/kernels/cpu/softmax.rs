@@ -4,6 +4,7 @@
 //! over `inner`.
 
 use super::math::{exp, largest, sum, sum_pairs, vectorised};
+use super::parallel::{Kept, kept};
 use super::rows::blocks;
 use super::{Backward, Gradient, Input, Kernel, Shapes};
 use crate::ops::softmax::Softmax;
@@ -24,7 +25,25 @@ impl Kernel for Softmax {
 
     fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
         let (n, inner) = axis(&shapes.output, self.axis);
-        let sums = Sums::new(inputs[0].numbers(), n, inner);
+        let x = inputs[0].numbers();
+        if inner == 1 {
+            return blocks(output, n, |first, block| {
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        for (y, x) in block.chunks_exact_mut(n).zip(x[first * n..].chunks_exact(n)) {
+                            let most = largest(x);
+                            for (y, x) in y.iter_mut().zip(x) {
+                                *y = exp(x - most);
+                            }
+                            let part = 1.0 / sum(y, |y| y);
+                            y.iter_mut().for_each(|y| *y *= part);
+                        }
+                    },
+                );
+            });
+        }
+        let sums = Sums::new(x, n, inner);
         sums.probabilities(&vec![1.0; sums.sums.len()], &mut Gradient { data: output, add: false });
     }
 
@@ -33,20 +52,33 @@ impl Kernel for Softmax {
         let Some(dx) = &mut gradients[0] else { return };
         let (n, inner) = axis(&call.shapes.output, self.axis);
         let add = dx.add;
+        if inner == 1 {
+            return blocks(dx.data, n, |first, block| {
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        let rows =
+                            call.output[first * n..].chunks_exact(n).zip(call.cotangent[first * n..].chunks_exact(n));
+                        for (dx, (y, dy)) in block.chunks_exact_mut(n).zip(rows) {
+                            let mean = sum_pairs(y, dy, |y, d| y * d);
+                            for ((dx, y), d) in dx.iter_mut().zip(y).zip(dy) {
+                                let slope = y * (d - mean);
+                                *dx = if add { *dx + slope } else { slope };
+                            }
+                        }
+                    },
+                );
+            });
+        }
         blocks(dx.data, n * inner, |first, block| {
             let range = first * n * inner..first * n * inner + block.len();
             let (y, dy) = (&call.output[range.clone()], &call.cotangent[range]);
             let examples = y.chunks_exact(n * inner).zip(dy.chunks_exact(n * inner));
             for (dx, (y, dy)) in block.chunks_exact_mut(n * inner).zip(examples) {
-                let means: Vec<f32> = if inner == 1 {
-                    vec![sum_pairs(y, dy, |y, d| y * d)]
-                } else {
-                    let mut sums = vec![0.0; inner];
-                    for (y, dy) in y.chunks_exact(inner).zip(dy.chunks_exact(inner)) {
-                        sums.iter_mut().zip(y).zip(dy).for_each(|((s, y), d)| *s += y * d);
-                    }
-                    sums
-                };
+                let mut means = vec![0.0; inner];
+                for (y, dy) in y.chunks_exact(inner).zip(dy.chunks_exact(inner)) {
+                    means.iter_mut().zip(y).zip(dy).for_each(|((s, y), d)| *s += y * d);
+                }
                 Gradient { data: dx, add }.set(|i| y[i] * (dy[i] - means[i % inner]));
             }
         });
@@ -59,14 +91,14 @@ pub struct Sums<'a> {
     n: usize,
     inner: usize,
     /// The largest number along the axis, and `Σ e^(x − largest)`: each of `[outer, inner]`.
-    pub most: Vec<f32>,
-    pub sums: Vec<f32>,
+    pub most: Kept,
+    pub sums: Kept,
 }
 
 impl<'a> Sums<'a> {
     pub fn new(x: &'a [f32], n: usize, inner: usize) -> Self {
-        let mut sums = vec![0.0; x.len() / n];
-        let mut most = vec![0.0; x.len() / n];
+        let mut sums = kept(x.len() / n);
+        let mut most = kept(x.len() / n);
         blocks(&mut most, inner, |first, most| {
             let x = &x[first * n * inner..][..most.len() * n];
             vectorised(
@@ -92,8 +124,10 @@ impl<'a> Sums<'a> {
     /// Probabilities times the factor of their element; 0 where the factor is, whatever stands in x.
     pub fn probabilities(&self, factors: &[f32], out: &mut Gradient) {
         let (n, inner, add) = (self.n, self.inner, out.add);
-        let parts: Vec<f32> =
-            factors.iter().zip(&self.sums).map(|(f, s)| if *f == 0.0 { 0.0 } else { f / s }).collect();
+        let mut parts = kept(factors.len());
+        for ((part, f), s) in parts.iter_mut().zip(factors).zip(self.sums.iter()) {
+            *part = if *f == 0.0 { 0.0 } else { f / s };
+        }
         blocks(out.data, n * inner, |first, block| {
             let x = &self.x[first * n * inner..][..block.len()];
             let (most, parts) = (&self.most[first * inner..], &parts[first * inner..]);

@@ -2,7 +2,7 @@
 //!
 //! Wider instructions compute the same numbers: no multiplication is fused with an addition, and the order of sums is written out.
 
-use super::math::{self, sum_pairs, vectorised};
+use super::math::{sum_pairs, vectorised};
 
 /// A function compiled for the widest vectors of the machine.
 macro_rules! wide {
@@ -17,13 +17,6 @@ macro_rules! wide {
             )
         }
     };
-}
-
-wide! {
-    /// `Σ a[i]`.
-    pub fn sum(a: &[f32]) -> f32 {
-        math::sum(a, |a| a)
-    }
 }
 
 wide! {

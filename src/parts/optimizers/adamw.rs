@@ -36,6 +36,14 @@ impl Optimizer for AdamW {
 
     fn update(&self, step: u64, hyper: Hyper, parameter: &mut [f32], gradient: &[f32], slots: &mut [Vec<f32>]) {
         let keep = (1.0 - hyper.lr * hyper.weight_decay) as f32;
-        self.moments.step(step, hyper.lr, parameter, gradient, slots, |w, g| (keep * w, g));
+        self.moments.step(
+            step,
+            hyper.lr,
+            parameter,
+            gradient,
+            slots,
+            #[inline(always)]
+            |w, g| (keep * w, g),
+        );
     }
 }

@@ -17,6 +17,7 @@
 
 use super::{Hyper, Optimizer};
 use crate::base::signature::{Args, Kind, Param, PartKind, Signature};
+use crate::kernels::cpu::{math::vectorised, together::together};
 
 pub static SIGNATURE: Signature = Signature {
     name: "rmsprop",
@@ -61,28 +62,52 @@ impl Optimizer for RmsProp {
     fn update(&self, _step: u64, hyper: Hyper, parameter: &mut [f32], gradient: &[f32], slots: &mut [Vec<f32>]) {
         let (lr, decay, momentum) = (hyper.lr as f32, hyper.weight_decay as f32, self.momentum as f32);
         let (keep, fresh, epsilon) = (self.alpha as f32, (1.0 - self.alpha) as f32, self.epsilon as f32);
-        let mut slots = slots.iter_mut();
-        let mut slot = |wanted: bool| wanted.then(|| slots.next().expect("the caller keeps every slot")).into_iter();
-        let square = slot(true).flatten();
-        // A slot that is not kept reads as zeros that are forgotten.
-        let (mut velocity, mut mean) = (slot(self.momentum != 0.0).flatten(), slot(self.centered).flatten());
-        for ((w, &g), s) in parameter.iter_mut().zip(gradient).zip(square) {
-            let g = g + decay * *w;
-            *s = keep * *s + fresh * g * g;
-            let size = match mean.next() {
-                Some(a) => {
-                    *a += fresh * (g - *a);
-                    (*s - *a * *a).max(0.0).sqrt()
-                }
-                None => s.sqrt(),
-            };
-            match velocity.next() {
-                Some(b) => {
-                    *b = momentum * *b + g / (size + epsilon);
-                    *w -= lr * *b;
-                }
-                None => *w -= lr * g / (size + epsilon),
-            }
+        // One pass over the vectors that are kept. The loop is compiled for each set of them.
+        macro_rules! pass {
+            ([$($slot:ident),*], |$w:ident, $g:ident| $value:expr) => {{
+                let [$($slot),*] = slots else { panic!("bug: {} slots kept of {:?}", slots.len(), self.slots()) };
+                together([parameter, $($slot),*], |start, [parameter, $($slot),*]| {
+                    let n = parameter.len();
+                    let gradient = &gradient[start..][..n];
+                    $(let $slot = &mut $slot[..n];)*
+                    vectorised(
+                        #[inline(always)]
+                        || {
+                            for i in 0..n {
+                                let $w = parameter[i];
+                                let $g = gradient[i] + decay * $w;
+                                $(let $slot = &mut $slot[i];)*
+                                parameter[i] = $value;
+                            }
+                        },
+                    );
+                });
+            }};
         }
+        match (self.momentum != 0.0, self.centered) {
+            (false, false) => pass!([s], |w, g| w - lr * g / (size(g, keep, fresh, s, None) + epsilon)),
+            (false, true) => pass!([s, a], |w, g| w - lr * g / (size(g, keep, fresh, s, Some(a)) + epsilon)),
+            (true, false) => pass!([s, b], |w, g| {
+                *b = momentum * *b + g / (size(g, keep, fresh, s, None) + epsilon);
+                w - lr * *b
+            }),
+            (true, true) => pass!([s, b, a], |w, g| {
+                *b = momentum * *b + g / (size(g, keep, fresh, s, Some(a)) + epsilon);
+                w - lr * *b
+            }),
+        }
+    }
+}
+
+/// The root of the running square, or of the variance when there is a mean, after both have moved.
+#[inline(always)]
+fn size(g: f32, keep: f32, fresh: f32, square: &mut f32, mean: Option<&mut f32>) -> f32 {
+    *square = keep * *square + fresh * g * g;
+    match mean {
+        Some(mean) => {
+            *mean += fresh * (g - *mean);
+            (*square - *mean * *mean).max(0.0).sqrt()
+        }
+        None => square.sqrt(),
     }
 }

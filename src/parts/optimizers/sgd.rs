@@ -15,6 +15,7 @@
 use super::{Hyper, Optimizer};
 use crate::base::Diagnostic;
 use crate::base::signature::{Args, Call, Kind, Param, PartKind, Signature};
+use crate::kernels::cpu::{math::vectorised, together::together};
 
 pub static SIGNATURE: Signature = Signature {
     name: "sgd",
@@ -54,17 +55,31 @@ impl Optimizer for Sgd {
 
     fn update(&self, _step: u64, hyper: Hyper, parameter: &mut [f32], gradient: &[f32], slots: &mut [Vec<f32>]) {
         let (lr, decay, momentum) = (hyper.lr as f32, hyper.weight_decay as f32, self.momentum as f32);
+        let nesterov = self.nesterov;
         let Some(velocity) = slots.first_mut().filter(|_| self.momentum != 0.0) else {
-            for (w, &g) in parameter.iter_mut().zip(gradient) {
-                *w -= lr * (g + decay * *w);
-            }
-            return;
+            return together([parameter], |start, [parameter]| {
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        for (w, &g) in parameter.iter_mut().zip(&gradient[start..]) {
+                            *w -= lr * (g + decay * *w);
+                        }
+                    },
+                );
+            });
         };
-        for ((w, &g), v) in parameter.iter_mut().zip(gradient).zip(velocity) {
-            let g = g + decay * *w;
-            *v = momentum * *v + g;
-            let direction = if self.nesterov { g + momentum * *v } else { *v };
-            *w -= lr * direction;
-        }
+        together([parameter, velocity], |start, [parameter, velocity]| {
+            vectorised(
+                #[inline(always)]
+                || {
+                    for ((w, &g), v) in parameter.iter_mut().zip(&gradient[start..]).zip(velocity) {
+                        let g = g + decay * *w;
+                        *v = momentum * *v + g;
+                        let direction = if nesterov { g + momentum * *v } else { *v };
+                        *w -= lr * direction;
+                    }
+                },
+            );
+        });
     }
 }

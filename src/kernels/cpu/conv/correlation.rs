@@ -18,6 +18,9 @@ const SOURCE: usize = 1 << 16;
 /// Numbers of the weights that one task may go through, so that they stay in a core's second cache from chunk to chunk.
 const WEIGHTS: usize = 3 << 16;
 
+/// Pixels of a chunk for which it is worth to go through weights that do not stay in a cache.
+const PIXELS: usize = 128;
+
 /// Numbers of the source up to which it is copied once for all tasks rather than by each.
 const AHEAD: usize = 1 << 19;
 
@@ -168,6 +171,11 @@ impl Correlation {
         let heavy = panel * self.panels() > WEIGHTS;
         let mut panels = if heavy { (WEIGHTS / panel).clamp(1, self.panels()) } else { self.panels() };
         let mut images = (SOURCE / image).clamp(1, self.batch);
+        if heavy {
+            // Every chunk reads all weights: it should have some pixels to read them for.
+            let pixels = self.axes.iter().map(|a| a.range().len()).product::<usize>().max(1);
+            images = images.max(PIXELS / pixels).min(self.batch);
+        }
         images = self.batch.div_ceil(self.batch.div_ceil(images));
         let mut parts = if images > 1 { 1 } else { image.div_ceil(SOURCE).min(range.len()) };
         let wanted = (self.work() / WORK).clamp(1, TASKS);
@@ -278,50 +286,53 @@ impl Piece<'_> {
         let tiles = pixels.div_ceil(ROWS);
         // A phase without taps reads nothing at all.
         let empty = down.taps * len == 0;
-        for panel in self.panels.clone() {
-            let depth = down.taps * len * WIDTH;
-            let column = self.g * to + panel * WIDTH;
-            let columns = WIDTH.min(to - panel * WIDTH);
-            let finish = Finish { bias: self.finish.bias.map(|b| &b[column..column + columns]), ..*self.finish };
-            // The pixel that comes next.
-            let (mut n, mut i, mut j) = (0, first, across.q.start);
-            for t in 0..tiles {
-                let count = pixels * (t + 1) / tiles - pixels * t / tiles;
-                let (mut reads, mut writes) = ([0; ROWS], [0; ROWS]);
-                let (mut row, mut line) = (usize::MAX, 0);
-                for p in 0..count {
-                    if row == usize::MAX {
-                        let source = (axes[0].stride() * i) as isize + down.first;
-                        row = if empty { 0 } else { n * frame.image() + frame.down(source) };
-                        line = ((self.images.start + n) * axes[0].target() + down.target(i)) * axes[1].target();
-                    }
-                    let source = (axes[1].stride() * j) as isize + across.first;
-                    reads[p] = if empty { 0 } else { row + frame.across(source) };
-                    writes[p] = (line + across.target(j)) * all + column;
+        let depth = down.taps * len * WIDTH;
+        // Where a window is one pixel, that is read once for all panels; otherwise the panel is what stays in the first cache.
+        let by_pixel = down.taps * across.taps <= 1 && depth * self.panels.len() <= WEIGHTS;
+        let panels = self.panels.len();
+        let (mut reads, mut writes, mut known) = ([0; ROWS], [0; ROWS], usize::MAX);
+        for step in 0..tiles * panels {
+            let (t, panel) = if by_pixel { (step / panels, step % panels) } else { (step % tiles, step / tiles) };
+            let panel = self.panels.start + panel;
+            let (start, end) = (pixels * t / tiles, pixels * (t + 1) / tiles);
+            let count = end - start;
+            if t != known {
+                known = t;
+                let (mut n, mut i, mut j) = (start / (height * width), start / width % height, start % width);
+                let mut row = None;
+                for (read, write) in reads.iter_mut().zip(&mut writes).take(count) {
+                    let (source, target) = *row.get_or_insert_with(|| {
+                        let q = first + i;
+                        let source = (axes[0].stride() * q) as isize + down.first;
+                        let source = if empty { 0 } else { n * frame.image() + frame.down(source) };
+                        (source, ((self.images.start + n) * axes[0].target() + down.target(q)) * axes[1].target())
+                    });
+                    let q = across.q.start + j;
+                    let column = (axes[1].stride() * q) as isize + across.first;
+                    *read = if empty { 0 } else { source + frame.across(column) };
+                    *write = (target + across.target(q)) * all;
                     j += 1;
-                    if j == across.q.end {
-                        (j, i, row) = (across.q.start, i + 1, usize::MAX);
-                        if i == last {
-                            (i, n) = (first, n + 1);
+                    if j == width {
+                        (j, i, row) = (0, i + 1, None);
+                        if i == height {
+                            (i, n) = (0, n + 1);
                         }
                     }
                 }
-                let tile = Tile {
-                    x: source,
-                    from: &reads[..count],
-                    x_run: axes[0].dilation() * frame.row(),
-                    x_step: 1,
-                    runs: down.taps,
-                    len,
-                    w: &packed[panel * depth..][..depth],
-                    w_run: len * WIDTH,
-                    w_row: WIDTH,
-                    width: columns,
-                };
-                // SAFETY: every pixel of the target belongs to one `q` of one phase, and so to one task of a panel; the columns
-                // of the panels lie apart.
-                unsafe { tile.run(self.y, &writes[..count], &finish) };
             }
+            let (column, columns) = (self.g * to + panel * WIDTH, WIDTH.min(to - panel * WIDTH));
+            let finish = Finish { bias: self.finish.bias.map(|b| &b[column..column + columns]), ..*self.finish };
+            let writes = writes.map(|at| at + column);
+            let weights = &packed[panel * depth..][..depth];
+            let tile = Tile {
+                x_run: axes[0].dilation() * frame.row(),
+                runs: down.taps,
+                w_run: len * WIDTH,
+                ..Tile::rows(source, &reads[..count], len, weights, columns)
+            };
+            // SAFETY: every pixel of the target belongs to one `q` of one phase, and so to one task of a panel; the columns of
+            // the panels lie apart.
+            unsafe { tile.run(self.y, &writes[..count], &finish) };
         }
     }
 }

@@ -31,6 +31,15 @@ struct Sum<'a> {
     parts: usize,
 }
 
+/// Some rows of positions of some images, and the filters' side of them: `[images][rows][positions across][WIDTH]`.
+struct Piece<'a> {
+    images: usize,
+    rows: usize,
+    channels: usize,
+    width: usize,
+    y: &'a [f32],
+}
+
 /// Computes the gradient, and writes or adds it.
 pub fn gradient(bank: &Bank, y: &[f32], x: &[f32], dw: &mut Gradient) {
     let samples = bank.sliding.taps();
@@ -95,16 +104,24 @@ impl Sum<'_> {
         sums.fill(0.0);
         let mut row = rows.start;
         while row < rows.end {
-            // The rows of an image that are left, in equal chunks.
-            let left = (oh - row % oh).min(rows.end - row);
-            let count = left.div_ceil(left.div_ceil(most));
-            self.chunk(task, row / oh, row % oh..row % oh + count, sums);
-            row += count;
+            let (n, first, left) = (row / oh, row % oh, rows.end - row);
+            let (whole, together) = (left / oh, most / oh);
+            if first == 0 && whole > 0 && together > 0 {
+                let images = whole.div_ceil(whole.div_ceil(together));
+                self.chunk(task, n..n + images, 0..oh, sums);
+                row += images * oh;
+            } else {
+                // The rows of an image that are left, in equal chunks.
+                let left = left.min(oh - first);
+                let count = left.div_ceil(left.div_ceil(most));
+                self.chunk(task, n..n + 1, first..first + count, sums);
+                row += count;
+            }
         }
     }
 
-    /// Adds what some rows of positions of an image contribute.
-    fn chunk(&self, task: usize, n: usize, rows: Range<usize>, sums: &mut [f32]) {
+    /// Adds what some rows of positions of some images contribute.
+    fn chunk(&self, task: usize, n: Range<usize>, rows: Range<usize>, sums: &mut [f32]) {
         let (bank, (g, panel, channels)) = (self.bank, self.task(task));
         let (sliding, all) = (&bank.sliding, bank.groups * bank.rows);
         let ([oh, ow], window) = (sliding.positions, sliding.window);
@@ -117,27 +134,39 @@ impl Sum<'_> {
         let inside = |(start, count): (isize, usize), size: usize| start >= 0 && start as usize + count <= size;
         let images = Images { data: self.x, size: sliding.image, channels: bank.groups * bank.channels };
         let column = g * bank.rows + panel * WIDTH;
-        let y = &self.y[(n * oh + rows.start) * ow * all + column..];
         let width = WIDTH.min(bank.rows - panel * WIDTH);
         let first = g * bank.channels + channels.start;
-        let lines = rows.len();
         let sums = &mut sums[..sliding.taps() * channels.len() * WIDTH];
-        if inside(rows_read, sliding.image[0]) && inside(columns_read, sliding.image[1]) {
-            let frame = Frame::whole(sliding.image, images.channels);
-            let start = n * frame.image() + frame.down(rows_read.0) + frame.across(columns_read.0) + first;
-            return self.tiles(&self.x[start..], frame, channels.len(), y, [lines, width], sums);
-        }
-        let frame = Frame { rows: rows_read, columns: columns_read, fold: 1, pixel: channels.len() };
-        scratch(frame.image(), |copy| {
-            frame.copy(images, n, first, copy);
-            self.tiles(copy, frame, channels.len(), y, [lines, width], sums);
+        let size = rows.len() * ow * WIDTH;
+        // Filters lie far apart in a pixel; side by side, they stay in the first cache from tile to tile.
+        scratch(n.len() * size, |y| {
+            for (n, y) in n.clone().zip(y.chunks_exact_mut(size)) {
+                let from = self.y[(n * oh + rows.start) * ow * all..].chunks_exact(all);
+                y.chunks_exact_mut(WIDTH)
+                    .zip(from)
+                    .for_each(|(y, from)| y[..width].copy_from_slice(&from[column..column + width]));
+            }
+            let piece = Piece { images: n.len(), rows: rows.len(), channels: channels.len(), width, y };
+            if inside(rows_read, sliding.image[0]) && inside(columns_read, sliding.image[1]) {
+                let frame = Frame::whole(sliding.image, images.channels);
+                let start = n.start * frame.image() + frame.down(rows_read.0) + frame.across(columns_read.0) + first;
+                return self.tiles(&self.x[start..], frame, &piece, sums);
+            }
+            let frame = Frame { rows: rows_read, columns: columns_read, fold: 1, pixel: channels.len() };
+            scratch(n.len() * frame.image(), |copy| {
+                n.clone()
+                    .zip(copy.chunks_exact_mut(frame.image()))
+                    .for_each(|(n, copy)| frame.copy(images, n, first, copy));
+                self.tiles(copy, frame, &piece, sums);
+            });
         });
     }
 
-    /// Adds to the sums of all samples and channels, over rows of positions that begin where `x` and `y` do.
-    fn tiles(&self, x: &[f32], frame: Frame, channels: usize, y: &[f32], [lines, width]: [usize; 2], sums: &mut [f32]) {
-        let (bank, sliding) = (self.bank, &self.bank.sliding);
-        let (window, ow, all) = (sliding.window, sliding.positions[1], bank.groups * bank.rows);
+    /// Adds to the sums of all samples and channels, over rows of positions whose first reads `x` from its beginning.
+    fn tiles(&self, x: &[f32], frame: Frame, piece: &Piece, sums: &mut [f32]) {
+        let &Piece { images, rows, channels, width, y } = piece;
+        let sliding = &self.bank.sliding;
+        let (window, ow) = (sliding.window, sliding.positions[1]);
         let count = sliding.taps() * channels;
         let tiles = count.div_ceil(ROWS);
         let results = Results::new(sums);
@@ -155,16 +184,14 @@ impl Sum<'_> {
                 }
             }
             let tile = Tile {
-                x,
-                from: &reads[..end - start],
                 x_run: window.stride[0] * frame.row(),
                 x_step: window.stride[1] * frame.pixel,
-                runs: lines,
-                len: ow,
-                w: y,
-                w_run: ow * all,
-                w_row: all,
-                width,
+                runs: rows,
+                w_run: ow * WIDTH,
+                repeats: images,
+                x_repeat: frame.image(),
+                w_repeat: rows * ow * WIDTH,
+                ..Tile::rows(x, &reads[..end - start], ow, y, width)
             };
             // SAFETY: this task alone has the sums, and the tiles follow each other.
             unsafe { tile.run(results, &writes[..end - start], &Finish { add: true, ..Finish::default() }) };

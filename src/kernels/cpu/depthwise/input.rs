@@ -3,7 +3,8 @@
 use super::geometry::{Geometry, tile};
 use super::sweep::{Lines, Phase, Sweep};
 use crate::kernels::cpu::finish::{Limits, apply};
-use crate::kernels::cpu::tasks::{Shared, tasks};
+use crate::kernels::cpu::parallel::tasks;
+use crate::kernels::cpu::tile::{Results, chosen};
 use crate::ops::epilogue::Activation;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
@@ -39,7 +40,7 @@ pub fn forward(
     let (limits, rest) = Limits::of(activation);
     let sweep = Sweep {
         x,
-        y: Shared::new(y),
+        y: Results::new(y),
         w: packed,
         bias,
         residual,
@@ -57,7 +58,7 @@ pub fn forward(
 pub fn data_gradient(g: &Geometry, packed: &[f32], dy: &[f32], dx: &mut [f32], add: bool) {
     let sweep = Sweep {
         x: dy,
-        y: Shared::new(dx),
+        y: Results::new(dx),
         w: packed,
         bias: &[],
         residual: &[],
@@ -90,11 +91,11 @@ fn run(g: &Geometry, sweep: &Sweep, backward: bool, rest: Option<Activation>) {
         let (n, part, first) = (task / tiles / parts, task / tiles % parts, task % tiles * tile);
         let rows = part * rows..height.min((part + 1) * rows);
         let channels = first..g.channels.min(first + tile);
-        pulp::Arch::new().dispatch(Task { sweep, g, backward, n, rows: rows.clone(), channels: channels.clone() });
+        (chosen().arch)().dispatch(Task { sweep, g, backward, n, rows: rows.clone(), channels: channels.clone() });
         let Some(activation) = rest else { return };
         for pixel in (n * height + rows.start) * width..(n * height + rows.end) * width {
             // SAFETY: these channels of these lines are no other task's.
-            let y = unsafe { sweep.y.part(pixel * g.channels + channels.start..pixel * g.channels + channels.end) };
+            let y = unsafe { sweep.y.part(pixel * g.channels + channels.start, channels.len()) };
             apply(activation, y);
         }
     });

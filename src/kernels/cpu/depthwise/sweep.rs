@@ -6,7 +6,7 @@
 //! lies outside of the map is not read at all, so there is no padding; only the strips at the edges ask where it begins.
 
 use crate::kernels::cpu::finish::Limits;
-use crate::kernels::cpu::tasks::Shared;
+use crate::kernels::cpu::tile::Results;
 use pulp::Simd;
 use std::ops::Range;
 
@@ -40,7 +40,7 @@ pub struct Phase {
 /// What a sweep reads and writes. Maps are of `[batch, height, width, channels]`.
 pub struct Sweep<'a> {
     pub x: &'a [f32],
-    pub y: Shared<'a>,
+    pub y: Results<'a>,
     pub w: &'a [f32],
     /// One for each channel, or empty.
     pub bias: &'a [f32],
@@ -149,7 +149,7 @@ impl Sweep<'_> {
         let apart = phase.stride * self.channels;
         let (x, w) = (self.x.as_ptr().wrapping_offset(read).wrapping_add(c), self.w.as_ptr().wrapping_add(c));
         // SAFETY: the pixels that are written lie in `y`, as the caller says, and nobody else holds them.
-        let y = unsafe { self.y.pointer() }.wrapping_add(place + c);
+        let y = self.y.pointer(place + c, 0);
         let mut sums = [simd.splat_f32s(0.0); STRIP];
         if !self.bias.is_empty() {
             sums = [load(self.bias.as_ptr().wrapping_add(c)); STRIP];

@@ -7,7 +7,8 @@
 use super::geometry::{Geometry, tile, unpack};
 use super::sweep::bits;
 use crate::kernels::cpu::parallel::scratch;
-use crate::kernels::cpu::tasks::{Shared, tasks};
+use crate::kernels::cpu::parallel::tasks;
+use crate::kernels::cpu::tile::{Results, chosen};
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
@@ -28,7 +29,7 @@ struct Block<'a> {
     lines: Range<usize>,
     channels: Range<usize>,
     /// The sums of the block: of the windows' packed order, all channels.
-    sums: &'a Shared<'a>,
+    sums: Results<'a>,
     start: usize,
 }
 
@@ -41,12 +42,12 @@ pub fn weight_gradient(g: &Geometry, dy: &[f32], x: &[f32], dw: &mut [f32], add:
     let tiles = g.channels.div_ceil(tile);
     scratch((blocks + 1) * size, |buffer| {
         let (total, partial) = buffer.split_at_mut(size);
-        let sums = Shared::new(&mut *partial);
+        let sums = Results::new(&mut *partial);
         tasks(blocks * tiles, together * g.positions[1] * tile.min(g.channels) * g.taps() / 8, |task| {
             let (block, first) = (task / tiles, task % tiles * tile);
             let lines = block * together..lines.min((block + 1) * together);
             let channels = first..g.channels.min(first + tile);
-            pulp::Arch::new().dispatch(Block { g, dy, x, lines, channels, sums: &sums, start: block * size });
+            (chosen().arch)().dispatch(Block { g, dy, x, lines, channels, sums, start: block * size });
         });
         total.fill(0.0);
         for partial in partial.chunks_exact(size) {
@@ -153,7 +154,7 @@ impl Block<'_> {
                 let at = self.start + ((ky + r) * K + k) * channels + c;
                 let count = if TAIL { rest } else { S::F32_LANES };
                 // SAFETY: these channels of this block are no other task's.
-                let place = unsafe { self.sums.part(at..at + count) };
+                let place = unsafe { self.sums.part(at, count) };
                 simd.partial_store_f32s(place, sums[r][k]);
             }
         }

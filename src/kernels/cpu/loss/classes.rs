@@ -2,19 +2,22 @@
 
 use super::labelled;
 use crate::kernels::cpu::math::sigmoid;
+use crate::kernels::cpu::parallel::{Kept, kept};
 use crate::kernels::cpu::softmax::Sums;
 use crate::kernels::cpu::{Backward, Gradient, Input, Kernel, Shapes};
 use crate::ops::cross_entropy::CrossEntropy;
 use crate::ops::dice::Dice;
 use crate::ops::focal::Focal;
+use smallvec::SmallVec;
 
 /// Scores of `[outer, classes, inner]`, an index for each of `[outer, inner]`, and what the softmax over classes divides by.
 struct Scores<'a> {
     sums: Sums<'a>,
     classes: usize,
     inner: usize,
-    /// The elements that count: the element, and its class.
-    counted: Vec<(usize, usize)>,
+    ids: &'a [i64],
+    present: &'a [f32],
+    ignore: Option<i64>,
 }
 
 impl<'a> Scores<'a> {
@@ -25,9 +28,15 @@ impl<'a> Scores<'a> {
             [.., classes] => (classes, 1),
             [] => unreachable!("the signature asks for a batch"),
         };
-        let class = |i: usize| usize::try_from(ids[i]).ok().filter(|&c| c < classes && Some(ids[i]) != ignore);
-        let counted = labelled(present, ids.len()).flatten().filter_map(|i| Some((i, class(i)?))).collect();
-        Self { sums: Sums::new(x, classes, inner), classes, inner, counted }
+        Self { sums: Sums::new(x, classes, inner), classes, inner, ids, present, ignore }
+    }
+
+    /// The elements that count: the element, and its class.
+    fn counted(&self) -> impl Iterator<Item = (usize, usize)> {
+        let class = |i: usize| {
+            usize::try_from(self.ids[i]).ok().filter(|&c| c < self.classes && Some(self.ids[i]) != self.ignore)
+        };
+        labelled(self.present, self.ids.len()).flatten().filter_map(move |i| Some((i, class(i)?)))
     }
 
     /// Where the score of a class stands.
@@ -41,9 +50,9 @@ impl<'a> Scores<'a> {
     }
 
     /// A number for each element, 0 for those that do not count.
-    fn factors(&self, factor: impl Fn(usize, usize) -> f32) -> Vec<f32> {
-        let mut factors = vec![0.0; self.sums.sums.len()];
-        self.counted.iter().for_each(|&(i, class)| factors[i] = factor(i, class));
+    fn factors(&self, factor: impl Fn(usize, usize) -> f32) -> Kept {
+        let mut factors = kept(self.sums.sums.len());
+        self.counted().for_each(|(i, class)| factors[i] = factor(i, class));
         factors
     }
 }
@@ -55,7 +64,7 @@ impl CrossEntropy {
 
     /// What the loss is divided by.
     fn norm(&self, scores: &Scores) -> f64 {
-        scores.counted.iter().map(|&(_, class)| self.weight(class)).sum()
+        scores.counted().map(|(_, class)| self.weight(class)).sum()
     }
 }
 
@@ -68,7 +77,7 @@ impl Kernel for CrossEntropy {
     fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
         let scores = Scores::new(inputs, shapes, self.ignore);
         let mut sum = 0.0;
-        for &(i, class) in &scores.counted {
+        for (i, class) in scores.counted() {
             let loss = |c: usize| self.weight(c) * f64::from(scores.surprise(i, c));
             sum += (1.0 - self.smoothing) * loss(class);
             if self.smoothing > 0.0 {
@@ -90,15 +99,14 @@ impl Kernel for CrossEntropy {
             return;
         }
         let even = |c: usize| (self.smoothing / scores.classes as f64 * self.weight(c)) as f32;
-        let even: Vec<f32> = (0..scores.classes).map(even).collect();
-        let even_sum: f32 = even.iter().sum();
+        let even_sum: f32 = (0..scores.classes).map(even).sum();
         let scale = (f64::from(call.cotangent[0]) / norm) as f32;
         let hard = |class: usize| ((1.0 - self.smoothing) * self.weight(class)) as f32;
         scores.sums.probabilities(&scores.factors(|_, class| scale * (hard(class) + even_sum)), dx);
-        for &(i, class) in &scores.counted {
+        for (i, class) in scores.counted() {
             dx.data[scores.at(i, class)] -= scale * hard(class);
             if self.smoothing > 0.0 {
-                even.iter().enumerate().for_each(|(c, even)| dx.data[scores.at(i, c)] -= scale * even);
+                (0..scores.classes).for_each(|c| dx.data[scores.at(i, c)] -= scale * even(c));
             }
         }
     }
@@ -113,12 +121,12 @@ impl Kernel for Focal {
     fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
         let scores = Scores::new(inputs, shapes, None);
         let gamma = self.gamma as f32;
-        let loss = |&(i, class): &(usize, usize)| {
+        let loss = |(i, class): (usize, usize)| {
             let log = -scores.surprise(i, class);
             f64::from((-log.exp_m1()).powf(gamma) * log)
         };
-        let sum: f64 = scores.counted.iter().map(loss).sum();
-        let n = scores.counted.len().max(1) as f64;
+        let sum: f64 = scores.counted().map(loss).sum();
+        let n = scores.counted().count().max(1) as f64;
         output[0] = if sum == 0.0 { 0.0 } else { (-self.alpha.unwrap_or(1.0) * sum / n) as f32 };
     }
 
@@ -126,7 +134,7 @@ impl Kernel for Focal {
         let Some(dx) = &mut gradients[0] else { return };
         let scores = Scores::new(call.inputs, call.shapes, None);
         let gamma = self.gamma as f32;
-        let scale = -self.alpha.unwrap_or(1.0) as f32 * call.cotangent[0] / scores.counted.len().max(1) as f32;
+        let scale = -self.alpha.unwrap_or(1.0) as f32 * call.cotangent[0] / scores.counted().count().max(1) as f32;
         // The slope in ln p, as the op defines it.
         let factors = scores.factors(|i, class| {
             let log = -scores.surprise(i, class);
@@ -141,9 +149,13 @@ impl Kernel for Focal {
             -scale * slope
         });
         scores.sums.probabilities(&factors, dx);
-        scores.counted.iter().for_each(|&(i, class)| dx.data[scores.at(i, class)] -= factors[i]);
+        scores.counted().for_each(|(i, class)| dx.data[scores.at(i, class)] -= factors[i]);
     }
 }
+
+/// Something of every class, without an allocation for as many as masks have.
+type Few<T> = SmallVec<[T; 32]>;
+type Overlaps = Few<(f64, f64, f64)>;
 
 /// The overlap of one class: its value, and its slopes in `p` where the target is 1, and anywhere.
 fn overlap(both: f64, each: f64, smooth: f64) -> (f64, f64, f64) {
@@ -153,15 +165,15 @@ fn overlap(both: f64, each: f64, smooth: f64) -> (f64, f64, f64) {
 
 impl Dice {
     /// Overlaps by class, and the probabilities that they are of.
-    fn by_class(&self, scores: &Scores) -> (Vec<(f64, f64, f64)>, Vec<f32>) {
+    fn by_class(&self, scores: &Scores) -> (Overlaps, Kept) {
         let (classes, inner) = (scores.classes, scores.inner);
-        let mut p = vec![0.0; scores.sums.sums.len() * classes];
+        let mut p = kept(scores.sums.sums.len() * classes);
         scores.sums.probabilities(&scores.factors(|_, _| 1.0), &mut Gradient { data: &mut p, add: false });
-        let (mut both, mut each) = (vec![0.0f64; classes], vec![0.0f64; classes]);
+        let (mut both, mut each) = (Few::from_elem(0.0f64, classes), Few::from_elem(0.0f64, classes));
         for (row, p) in p.chunks_exact(inner).enumerate() {
             each[row % classes] += p.iter().map(|p| f64::from(*p)).sum::<f64>();
         }
-        for &(i, class) in &scores.counted {
+        for (i, class) in scores.counted() {
             both[class] += f64::from(p[scores.at(i, class)]);
             each[class] += 1.0;
         }
@@ -191,7 +203,7 @@ impl Kernel for Dice {
             let scores = Scores::new(inputs, shapes, None);
             let overlaps = self.by_class(&scores).0;
             let mean = overlaps.iter().map(|o| o.0).sum::<f64>() / scores.classes as f64;
-            (!scores.counted.is_empty()).then_some(mean)
+            scores.counted().next().is_some().then_some(mean)
         } else {
             self.of_numbers(inputs).map(|o| o.0)
         };
@@ -208,9 +220,9 @@ impl Kernel for Dice {
             let scores = Scores::new(call.inputs, call.shapes, None);
             let (overlaps, p) = self.by_class(&scores);
             let share = -dy / scores.classes as f64;
-            let slopes: Vec<[f32; 2]> =
+            let slopes: Few<[f32; 2]> =
                 overlaps.iter().map(|o| [(share * o.2) as f32, (share * (o.1 + o.2)) as f32]).collect();
-            for &(i, class) in &scores.counted {
+            for (i, class) in scores.counted() {
                 let slope = |c: usize| slopes[c][usize::from(c == class)];
                 let mean: f32 = (0..scores.classes).map(|c| slope(c) * p[scores.at(i, c)]).sum();
                 for c in 0..scores.classes {

@@ -1,5 +1,4 @@
 //! The tile by AVX2 and FMA: blocks of six rows and two registers of eight columns, which leaves four registers.
-#![cfg(target_arch = "x86_64")]
 #![allow(clippy::needless_range_loop, reason = "constant indices are what keeps the sums in registers")]
 
 use super::finish::{self, Finish};
@@ -44,6 +43,9 @@ pub unsafe fn tile(tile: &Tile, y: *mut f32, to: &[usize], finish: &Finish) {
     unsafe { finish::finish(&mut sums[..rows], tile.width, y, to, finish) };
 }
 
+/// How many rows of weights ahead of their use they are fetched.
+const AHEAD: usize = 32;
+
 /// The sums of `P` rows from `first` on and of 16 columns from `column` on.
 ///
 /// # Safety
@@ -65,22 +67,26 @@ unsafe fn block<const P: usize>(tile: &Tile, first: usize, column: usize, out: &
         for p in 0..P {
             from[p] = from[p].add(tile.from[first + p]);
         }
-        for r in 0..tile.runs {
-            let mut w = tile.w.as_ptr().add(r * tile.w_run).wrapping_add(column);
-            let mut at = r * tile.x_run;
-            for _ in 0..tile.len {
-                let weights: [__m256; VECTORS] = std::array::from_fn(|v| {
-                    let w = w.wrapping_add(v * LANES);
-                    if full { _mm256_loadu_ps(w) } else { _mm256_maskload_ps(w, mask[v]) }
-                });
-                for p in 0..P {
-                    let x = _mm256_set1_ps(*from[p].add(at));
-                    for v in 0..VECTORS {
-                        sums[p][v] = _mm256_fmadd_ps(x, weights[v], sums[p][v]);
+        for repeat in 0..tile.repeats {
+            for r in 0..tile.runs {
+                let mut w = tile.w.as_ptr().add(repeat * tile.w_repeat + r * tile.w_run).wrapping_add(column);
+                let mut at = repeat * tile.x_repeat + r * tile.x_run;
+                for _ in 0..tile.len {
+                    // Weights may come from far away, and the machine's own prefetching ends with each page.
+                    _mm_prefetch::<_MM_HINT_T0>(w.wrapping_add(AHEAD * tile.w_row).cast());
+                    let weights: [__m256; VECTORS] = std::array::from_fn(|v| {
+                        let w = w.wrapping_add(v * LANES);
+                        if full { _mm256_loadu_ps(w) } else { _mm256_maskload_ps(w, mask[v]) }
+                    });
+                    for p in 0..P {
+                        let x = _mm256_set1_ps(*from[p].add(at));
+                        for v in 0..VECTORS {
+                            sums[p][v] = _mm256_fmadd_ps(x, weights[v], sums[p][v]);
+                        }
                     }
+                    w = w.wrapping_add(tile.w_row);
+                    at += tile.x_step;
                 }
-                w = w.wrapping_add(tile.w_row);
-                at += tile.x_step;
             }
         }
         for p in 0..P {

@@ -1,5 +1,4 @@
 //! The tile by AVX-512: a row's 32 sums are two registers, and 14 rows leave four registers for the weights.
-#![cfg(target_arch = "x86_64")]
 #![allow(clippy::needless_range_loop, reason = "constant indices are what keeps the sums in registers")]
 
 use super::finish::{self, Finish};
@@ -28,6 +27,9 @@ pub unsafe fn tile(tile: &Tile, y: *mut f32, to: &[usize], finish: &Finish) {
     unsafe { by_rows!(4 5 6 7 8 9 10 11 12 13 14) }
 }
 
+/// How many rows of weights ahead of their use they are fetched.
+const AHEAD: usize = 32;
+
 /// The tile of `P` rows and `V` registers a row.
 ///
 /// # Safety
@@ -46,20 +48,26 @@ unsafe fn rows<const P: usize, const V: usize>(tile: &Tile, y: *mut f32, to: &[u
         for p in 0..P {
             from[p] = from[p].add(tile.from[p]);
         }
-        for r in 0..tile.runs {
-            let mut w = tile.w.as_ptr().add(r * tile.w_run);
-            let mut at = r * tile.x_run;
-            for _ in 0..tile.len {
-                let weights: [__m512; V] =
-                    std::array::from_fn(|v| _mm512_maskz_loadu_ps(mask[v], w.wrapping_add(v * LANES)));
-                for p in 0..P {
-                    let x = _mm512_set1_ps(*from[p].add(at));
+        for repeat in 0..tile.repeats {
+            for r in 0..tile.runs {
+                let mut w = tile.w.as_ptr().add(repeat * tile.w_repeat + r * tile.w_run);
+                let mut at = repeat * tile.x_repeat + r * tile.x_run;
+                for _ in 0..tile.len {
                     for v in 0..V {
-                        sums[p][v] = _mm512_fmadd_ps(x, weights[v], sums[p][v]);
+                        // Weights may come from far away, and the machine's own prefetching ends with each page.
+                        _mm_prefetch::<_MM_HINT_T0>(w.wrapping_add(AHEAD * tile.w_row + v * LANES).cast());
                     }
+                    let weights: [__m512; V] =
+                        std::array::from_fn(|v| _mm512_maskz_loadu_ps(mask[v], w.wrapping_add(v * LANES)));
+                    for p in 0..P {
+                        let x = _mm512_set1_ps(*from[p].add(at));
+                        for v in 0..V {
+                            sums[p][v] = _mm512_fmadd_ps(x, weights[v], sums[p][v]);
+                        }
+                    }
+                    w = w.wrapping_add(tile.w_row);
+                    at += tile.x_step;
                 }
-                w = w.wrapping_add(tile.w_row);
-                at += tile.x_step;
             }
         }
         if V == 2 && tile.width == WIDTH && (finish.is_empty() || finish.only_adds()) {
@@ -104,9 +112,9 @@ unsafe fn few<const P: usize>(tile: &Tile, y: *mut f32, to: &[usize], finish: &F
     // steps of the formula, and masked loads read no column behind the tile's width.
     unsafe {
         let from: [*const f32; P] = std::array::from_fn(|p| tile.x.as_ptr().add(tile.from[p]));
-        for r in 0..tile.runs {
-            let mut w = tile.w.as_ptr().add(r * tile.w_run);
-            let mut at = r * tile.x_run;
+        for (repeat, r) in (0..tile.repeats).flat_map(|n| (0..tile.runs).map(move |r| (n, r))) {
+            let mut w = tile.w.as_ptr().add(repeat * tile.w_repeat + r * tile.w_run);
+            let mut at = repeat * tile.x_repeat + r * tile.x_run;
             let step = |sums: &mut [[__m512; V]; P], w: *const f32, at: usize| {
                 for v in 0..V {
                     let weights = _mm512_maskz_loadu_ps(mask[v], w.wrapping_add(v * LANES));

@@ -1,4 +1,5 @@
 //! What happens to a tile's sums before they are written: bias, residual, activation.
+#![allow(clippy::needless_range_loop, reason = "loops over constant indices become vector instructions")]
 
 use super::WIDTH;
 use crate::kernels::cpu::math::{erf, exp, sigmoid, tanh};
@@ -51,16 +52,22 @@ pub unsafe fn finish(sums: &mut [[f32; WIDTH]], width: usize, y: *mut f32, to: &
 #[inline(always)]
 fn whole(z: &mut [f32; WIDTH], y: &mut [f32; WIDTH], to: usize, finish: &Finish) {
     if let Some(bias) = finish.bias.and_then(<[f32]>::first_chunk::<WIDTH>) {
-        (0..WIDTH).for_each(|c| z[c] += bias[c]);
+        for c in 0..WIDTH {
+            z[c] += bias[c];
+        }
     }
     if let Some(residual) = finish.residual.and_then(|r| r[to..].first_chunk::<WIDTH>()) {
-        (0..WIDTH).for_each(|c| z[c] += residual[c]);
+        for c in 0..WIDTH {
+            z[c] += residual[c];
+        }
     }
     if let Some(activation) = finish.activation {
         activate(activation, z);
     }
     if finish.add {
-        (0..WIDTH).for_each(|c| y[c] += z[c]);
+        for c in 0..WIDTH {
+            y[c] += z[c];
+        }
     } else {
         *y = *z;
     }
@@ -84,9 +91,14 @@ fn partial(z: &mut [f32; WIDTH], y: &mut [f32], to: usize, finish: &Finish) {
     }
 }
 
-#[inline(always)]
-fn each(z: &mut [f32; WIDTH], f: impl Fn(f32) -> f32) {
-    (0..WIDTH).for_each(|c| z[c] = f(z[c]));
+/// Applies a formula to each number of a row. A macro, because a closure may end up in a function of its own, for lesser vectors.
+macro_rules! each {
+    ($row:ident, |$x:ident| $value:expr) => {
+        for z in $row.iter_mut() {
+            let $x = *z;
+            *z = $value;
+        }
+    };
 }
 
 /// Applies an activation to a row. Formulas stand with the ops.
@@ -94,17 +106,17 @@ fn each(z: &mut [f32; WIDTH], f: impl Fn(f32) -> f32) {
 pub fn activate(activation: Activation, z: &mut [f32; WIDTH]) {
     match activation {
         // The comparison is false for NaN, which therefore stays.
-        Activation::Relu => each(z, |x| if x <= 0.0 { 0.0 } else { x }),
-        Activation::Relu6 => each(z, |x| x.clamp(0.0, 6.0)),
+        Activation::Relu => each!(z, |x| if x <= 0.0 { 0.0 } else { x }),
+        Activation::Relu6 => each!(z, |x| x.clamp(0.0, 6.0)),
         Activation::LeakyRelu(slope) => {
             let slope = slope as f32;
-            each(z, |x| if x > 0.0 { x } else { slope * x });
+            each!(z, |x| if x > 0.0 { x } else { slope * x });
         }
-        Activation::Hardswish => each(z, |x| x * (x + 3.0).clamp(0.0, 6.0) / 6.0),
-        Activation::Silu => each(z, |x| x * sigmoid(x)),
-        Activation::Gelu => each(z, |x| 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2))),
-        Activation::Sigmoid => each(z, sigmoid),
-        Activation::Tanh => each(z, tanh),
+        Activation::Hardswish => each!(z, |x| x * (x + 3.0).clamp(0.0, 6.0) / 6.0),
+        Activation::Silu => each!(z, |x| x * sigmoid(x)),
+        Activation::Gelu => each!(z, |x| 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2))),
+        Activation::Sigmoid => each!(z, |x| sigmoid(x)),
+        Activation::Tanh => each!(z, |x| tanh(x)),
     }
 }
 

@@ -2,7 +2,10 @@
 
 use super::finish::Finish;
 use super::rounded::{self, RoundedFn};
-use super::{Tile, avx2, avx512, portable, rounded256, rounded512, transpose};
+use super::{Tile, portable, transpose};
+#[cfg(target_arch = "x86_64")]
+use super::{avx2, avx512, rounded256, rounded512};
+use pulp::Arch;
 use std::sync::OnceLock;
 
 /// The tile's formula for one set of instructions.
@@ -19,6 +22,8 @@ pub struct Isa {
     pub summary: &'static str,
     /// Whether this machine can run them.
     pub available: fn() -> bool,
+    /// What `math::vectorised` and its like compile their loops for; the same, where the machine has it.
+    pub(in crate::kernels::cpu) arch: fn() -> Arch,
     pub(super) tile: TileFn,
     pub(super) transpose: transpose::BlockFn,
     /// In low precision.
@@ -32,6 +37,7 @@ static ALL: &[Isa] = &[
         name: "avx512",
         summary: "AVX-512: 14 rows by 32 columns in 28 registers of 16 numbers",
         available: || is_x86_feature_detected!("avx512f"),
+        arch: Arch::new,
         tile: avx512::tile,
         transpose: transpose::avx512,
         bf16: rounded512::bf16,
@@ -42,6 +48,7 @@ static ALL: &[Isa] = &[
         name: "avx2",
         summary: "AVX2 and FMA: 6 rows by 16 columns in 12 registers of 8 numbers",
         available: || is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+        arch: || pulp::x86::V3::try_new().map_or(Arch::Scalar, Arch::V3),
         tile: avx2::tile,
         transpose: transpose::avx2,
         bf16: rounded256::bf16,
@@ -51,6 +58,7 @@ static ALL: &[Isa] = &[
         name: "portable",
         summary: "what the compiler makes of plain loops, on any machine",
         available: || true,
+        arch: || Arch::Scalar,
         tile: portable::tile,
         transpose: transpose::portable,
         bf16: rounded::bf16,
@@ -60,19 +68,28 @@ static ALL: &[Isa] = &[
 
 static CHOSEN: OnceLock<&'static Isa> = OnceLock::new();
 
+/// The environment variable that forces the kernels of a name, as `--kernels` does.
+pub const VARIABLE: &str = "MTLC_KERNELS";
+
 /// Every set of instructions, the best first.
 pub fn all() -> &'static [Isa] {
     ALL
 }
 
-/// The kernels in use.
+/// The kernels in use. A name in the environment that this machine cannot use is passed over here; [`choose`] refuses it.
 pub fn chosen() -> &'static Isa {
-    CHOSEN.get_or_init(|| ALL.iter().find(|isa| (isa.available)()).expect("the portable kernels are always there"))
+    CHOSEN.get_or_init(|| {
+        let named = std::env::var(VARIABLE).ok().and_then(|name| usable().find(|isa| isa.name == name));
+        named.or_else(|| usable().next()).expect("the portable kernels are always there")
+    })
+}
+
+fn usable() -> impl Iterator<Item = &'static Isa> {
+    ALL.iter().filter(|isa| (isa.available)())
 }
 
 /// Forces the kernels of that name, before anything has run. Gives the names that this machine could use when it cannot be.
 pub fn choose(name: &str) -> Result<(), Vec<&'static str>> {
-    let usable = || ALL.iter().filter(|isa| (isa.available)());
     let isa = usable().find(|isa| isa.name == name).ok_or_else(|| usable().map(|isa| isa.name).collect::<Vec<_>>())?;
     let now = CHOSEN.get_or_init(|| isa);
     assert!(std::ptr::eq(*now, isa), "bug: kernels were forced after others had run");

@@ -3,24 +3,30 @@
 //!
 //! `y[to[p] + c] = f(Σ_r Σ_l x[from[p] + r · x_run + l · x_step] · w[r · w_run + l · w_row + c] + bias[c] + residual[to[p] + c])`
 //! for up to [`ROWS`] rows `p` and up to [`WIDTH`] columns `c`. The sum runs in that order by fused multiplications, one
-//! accumulator for each result, so its bits depend on nothing but the numbers; the portable tile rounds every product. Tiles of
+//! accumulator for each result, so its bits depend on nothing but the numbers; the portable tile rounds every product. With AVX-512, tiles of
 //! one to three rows sum every fourth term in an accumulator of its own, because one sum alone would wait for each addition.
+//!
+//! All of that may come several times, a step further in `x` and in `w` each time, as for the images of a batch.
 //!
 //! A convolution's row is a pixel: its runs are the rows of the window, each of `kernel width · channels` numbers in a row. In a
 //! weight gradient a row is an input channel, and the sum runs over the pixels.
 
+#[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 mod finish;
 mod isa;
 mod portable;
 mod rounded;
+#[cfg(target_arch = "x86_64")]
 mod rounded256;
+#[cfg(target_arch = "x86_64")]
 mod rounded512;
 mod transpose;
 
 pub use finish::{Finish, slope, slope_from_result};
-pub use isa::{Isa, all, choose, chosen};
+pub use isa::{Isa, VARIABLE, all, choose, chosen};
 pub use rounded::{HEAD, Rounded, RoundedFn};
 pub use transpose::{panel_of_columns, panel_of_rows, transpose};
 
@@ -50,6 +56,14 @@ impl<'a> Results<'a> {
         Self { data: data.as_mut_ptr(), len: data.len(), whole: PhantomData }
     }
 
+    pub fn len(self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.len == 0
+    }
+
     /// A part of the results as a slice.
     ///
     /// # Safety
@@ -59,6 +73,26 @@ impl<'a> Results<'a> {
         assert!(start <= self.len && len <= self.len - start, "bug: a part beyond the results");
         // SAFETY: the part lies in the slice that `self` borrows, and the caller promises that it is not shared.
         unsafe { std::slice::from_raw_parts_mut(self.data.add(start), len) }
+    }
+
+    /// Where a number stands, from which on there are at least `len`.
+    pub fn pointer(self, start: usize, len: usize) -> *mut f32 {
+        assert!(start <= self.len && len <= self.len - start, "bug: a part beyond the results");
+        self.data.wrapping_add(start)
+    }
+
+    /// Writes finished rows of `width` sums, from `to[p]` on for each.
+    ///
+    /// # Safety
+    /// Nobody else reads or writes these numbers meanwhile, and they do not overlap.
+    #[inline(always)]
+    pub unsafe fn finish(self, sums: &mut [[f32; WIDTH]], width: usize, to: &[usize], finish: &Finish) {
+        let end = to.iter().fold(0, |a, b| a.max(*b)) + width;
+        assert!(end <= self.len && width <= WIDTH, "bug: sums that end behind their results");
+        assert!(finish.residual.is_none_or(|r| end <= r.len()), "bug: sums that end behind their residual");
+        assert!(finish.bias.is_none_or(|b| width <= b.len()), "bug: sums that end behind their bias");
+        // SAFETY: as asserted, and the caller promises that the results are not shared.
+        unsafe { finish::finish(sums, width, self.data, to, finish) }
     }
 }
 
@@ -73,6 +107,10 @@ pub struct Tile<'a> {
     pub runs: usize,
     /// Numbers in a run.
     pub len: usize,
+    /// How often all runs come, each time `x_repeat` and `w_repeat` further.
+    pub repeats: usize,
+    pub x_repeat: usize,
+    pub w_repeat: usize,
     pub w: &'a [f32],
     pub w_run: usize,
     pub w_row: usize,
@@ -83,7 +121,21 @@ pub struct Tile<'a> {
 impl<'a> Tile<'a> {
     /// Rows of `len` numbers times a packed panel, all in one run.
     pub fn rows(x: &'a [f32], from: &'a [usize], len: usize, w: &'a [f32], width: usize) -> Self {
-        Self { x, from, x_run: 0, x_step: 1, runs: 1, len, w, w_run: 0, w_row: WIDTH, width }
+        Self {
+            repeats: 1,
+            x_repeat: 0,
+            w_repeat: 0,
+            x,
+            from,
+            x_run: 0,
+            x_step: 1,
+            runs: 1,
+            len,
+            w,
+            w_run: 0,
+            w_row: WIDTH,
+            width,
+        }
     }
 
     /// Computes the tile.
@@ -93,14 +145,19 @@ impl<'a> Tile<'a> {
     pub unsafe fn run(&self, y: Results, to: &[usize], finish: &Finish) {
         let (rows, width) = (self.from.len(), self.width);
         assert!((1..=ROWS).contains(&rows) && to.len() == rows && (1..=WIDTH).contains(&width), "bug: no tile");
-        let last = |run, step| (self.runs.max(1) - 1) * run + (self.len.max(1) - 1) * step;
+        let last = |repeat, run, step| {
+            (self.repeats.max(1) - 1) * repeat + (self.runs.max(1) - 1) * run + (self.len.max(1) - 1) * step
+        };
         let most = |offsets: &[usize]| offsets.iter().fold(0, |a, b| a.max(*b));
-        let empty = self.runs * self.len == 0;
+        let empty = self.repeats * self.runs * self.len == 0;
         assert!(
-            empty || most(self.from) + last(self.x_run, self.x_step) < self.x.len(),
+            empty || most(self.from) + last(self.x_repeat, self.x_run, self.x_step) < self.x.len(),
             "bug: a tile reads behind its rows"
         );
-        assert!(empty || last(self.w_run, self.w_row) + width <= self.w.len(), "bug: a tile reads behind its weights");
+        assert!(
+            empty || last(self.w_repeat, self.w_run, self.w_row) + width <= self.w.len(),
+            "bug: a tile reads behind its weights"
+        );
         let end = most(to) + width;
         assert!(end <= y.len, "bug: a tile writes behind its results");
         assert!(finish.residual.is_none_or(|r| end <= r.len()), "bug: a tile reads behind its residual");

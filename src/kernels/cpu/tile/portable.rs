@@ -15,12 +15,13 @@ pub unsafe fn tile(tile: &Tile, y: *mut f32, to: &[usize], finish: &Finish) {
             let width = BLOCK.1.min(tile.width - column);
             let mut block = [[0.0f32; BLOCK.1]; BLOCK.0];
             let rows = &tile.from[first..tile.from.len().min(first + BLOCK.0)];
-            for r in 0..tile.runs {
+            for (n, r) in (0..tile.repeats).flat_map(|n| (0..tile.runs).map(move |r| (n, r))) {
+                let (at, weights) = (n * tile.x_repeat + r * tile.x_run, n * tile.w_repeat + r * tile.w_run);
                 for l in 0..tile.len {
                     let mut w = [0.0f32; BLOCK.1];
-                    w[..width].copy_from_slice(&tile.w[r * tile.w_run + l * tile.w_row + column..][..width]);
+                    w[..width].copy_from_slice(&tile.w[weights + l * tile.w_row + column..][..width]);
                     for (sums, from) in block.iter_mut().zip(rows) {
-                        let x = tile.x[from + r * tile.x_run + l * tile.x_step];
+                        let x = tile.x[from + at + l * tile.x_step];
                         (0..BLOCK.1).for_each(|c| sums[c] += x * w[c]);
                     }
                 }

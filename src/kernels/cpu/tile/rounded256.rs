@@ -1,6 +1,5 @@
 //! The tile of low precision by AVX2, block by block of up to 4 rows and 16 columns. Halves of a word become f32 by shifts and are
 //! multiplied so; quarters become 16 bits each, of which `vpmaddwd` multiplies and adds up two, exactly.
-#![cfg(target_arch = "x86_64")]
 #![allow(clippy::needless_range_loop, reason = "constant indices are what keeps the sums in registers")]
 
 use super::finish::{self, Finish};

@@ -1,6 +1,5 @@
 //! The tile of low precision by AVX-512: `vdpbf16ps` multiplies and adds up two bf16 in each of 16 columns, `vpdpbusd` four steps of
 //! int8, both as fast as one multiplication of f32. A machine that has AVX-512 without them runs the tiles of AVX2.
-#![cfg(target_arch = "x86_64")]
 #![allow(clippy::needless_range_loop, reason = "constant indices are what keeps the sums in registers")]
 
 use super::finish::{self, Finish};

@@ -22,18 +22,20 @@ fn every_table_computes_the_formula() {
                 (31, 1, 0, 1, 32),
             ] {
                 let (x_run, w_run) = (len * x_step + 1, len * w_row + 2);
+                let (repeats, x_repeat, w_repeat) = (1 + rows % 3, runs * x_run + 2, runs * w_run + 1);
                 let from: Vec<usize> = (0..rows).map(|p| (p * 5) % 31).collect();
                 let to: Vec<usize> = (0..rows).map(|p| (rows - 1 - p) * (width + 3)).collect();
                 // Exactly as long as the formula reaches, so that a read behind the end is asserted.
-                let x = numbers(30 + (runs - 1) * x_run + len * x_step + 1, 1);
-                let w = numbers(((runs - 1) * w_run + len.max(1) * w_row - w_row) + width, 2);
+                let x = numbers(30 + (repeats - 1) * x_repeat + (runs - 1) * x_run + len * x_step + 1, 1);
+                let w = numbers((repeats - 1) * w_repeat + (runs - 1) * w_run + len.max(1) * w_row - w_row + width, 2);
                 let (bias, residual) = (numbers(width, 3), numbers(rows * (width + 3), 4));
                 for (finish, activation) in [
                     (Finish::default(), None),
                     (Finish { bias: Some(&bias), activation: Some(Activation::Relu), ..Finish::default() }, Some(true)),
                     (Finish { bias: Some(&bias), residual: Some(&residual), add: true, ..Finish::default() }, None),
                 ] {
-                    let tile = Tile { x: &x, from: &from, x_run, x_step, runs, len, w: &w, w_run, w_row, width };
+                    let once = Tile::rows(&x, &from, len, &w, width);
+                    let tile = Tile { x_run, x_step, runs, w_run, w_row, repeats, x_repeat, w_repeat, ..once };
                     let mut y = vec![0.5; rows * (width + 3)];
                     // SAFETY: `y` is this test's own, its rows lie apart, and all offsets lie in their slices.
                     unsafe { (isa.tile)(&tile, y.as_mut_ptr(), &to, &finish) };
@@ -41,8 +43,10 @@ fn every_table_computes_the_formula() {
                     for p in 0..rows {
                         for c in 0..width {
                             let mut z = 0.0f32;
-                            for (r, l) in (0..runs).flat_map(|r| (0..len).map(move |l| (r, l))) {
-                                z += x[from[p] + r * x_run + l * x_step] * w[r * w_run + l * w_row + c];
+                            for k in 0..repeats * runs * len {
+                                let (n, r, l) = (k / len / runs, k / len % runs, k % len);
+                                let w = w[n * w_repeat + r * w_run + l * w_row + c];
+                                z += x[from[p] + n * x_repeat + r * x_run + l * x_step] * w;
                             }
                             z += finish.bias.map_or(0.0, |b| b[c]) + finish.residual.map_or(0.0, |r| r[to[p] + c]);
                             z = if activation.is_some() { z.max(0.0) } else { z };
