@@ -36,7 +36,6 @@ mod team;
 pub mod tile;
 pub mod together;
 mod unfold;
-mod wide;
 
 use crate::ops::Op;
 
