@@ -22,6 +22,7 @@ mod loss;
 pub mod math;
 mod moments;
 mod norm;
+mod pages;
 pub mod parallel;
 mod part;
 mod pool;
