@@ -32,6 +32,7 @@ impl Block {
     /// Makes the block at least `len` long; new numbers are 0.
     pub fn grow(&mut self, len: usize) {
         if len > self.len {
+            super::pages::reserve(&mut self.lines, len.div_ceil(LINE));
             self.lines.resize(len.div_ceil(LINE), Line([0.0; LINE]));
             self.len = len;
         }

@@ -23,6 +23,7 @@ mod low_precision;
 pub mod math;
 mod moments;
 mod norm;
+mod pages;
 pub mod parallel;
 mod part;
 pub mod peak;
@@ -38,7 +39,6 @@ mod team;
 pub mod tile;
 pub mod together;
 mod unfold;
-mod wide;
 
 use crate::ops::Op;
 

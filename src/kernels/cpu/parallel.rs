@@ -2,8 +2,8 @@
 //!
 //! What a thread computes never depends on how many there are: pieces are cut by sizes alone, and every number has one writer.
 
-use super::team;
 use super::tile::Results;
+use super::{pages, team};
 use std::cell::RefCell;
 
 pub use super::team::{set_threads, threads, with_threads};
@@ -58,6 +58,9 @@ thread_local! {
 pub fn scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
     let mut buffer = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
     if buffer.len() < len {
+        // What stands there is of no use to anyone, and need not be copied.
+        buffer.clear();
+        pages::reserve(&mut buffer, len);
         buffer.resize(len, 0.0);
     }
     let result = f(&mut buffer[..len]);

@@ -1,7 +1,8 @@
 //! `max_pool2d` and `global_avg_pool` over maps with their channels last; formulas stand with the ops.
 //!
-//! Some channels of a pixel are worked on at once, in registers. The way back of the maximum finds the winners of some rows of
-//! positions anew, and each pixel then gathers from the positions that read it: so it is written once, and by one thread.
+//! A register of channels of a pixel is worked on at once. The way back of the maximum finds the winners anew. Where windows lie
+//! apart, a position writes the pixels of its window; elsewhere the winners of some rows of positions are kept, and each pixel
+//! gathers from the positions that read it. Either way it is written once, and by one thread.
 
 use super::math::vectorised;
 use super::parallel::tasks;
@@ -10,6 +11,7 @@ use super::tile::Results;
 use super::{Backward, Gradient, Input, Kernel, Shapes};
 use crate::ops::global_avg_pool::GlobalAvgPool;
 use crate::ops::max_pool2d::MaxPool2d;
+use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
 /// Sizes of a pool, and where its windows lie.
@@ -43,109 +45,193 @@ impl<'a> Pool<'a> {
         first..(place / stride + 1).min(self.positions[axis])
     }
 
-    /// The largest of each of `N` channels from `c` on at a position, and which sample of the window it was.
     #[inline(always)]
-    fn best<const N: usize, const WHICH: bool>(
-        &self,
-        x: &[f32],
-        oy: usize,
-        ox: usize,
-        c: usize,
-    ) -> ([f32; N], [f32; N]) {
+    fn window(&self, oy: usize, ox: usize) -> Window {
         let ((rows, ky), (columns, kx)) = (self.reads(0, oy), self.reads(1, ox));
-        let (mut best, mut which) = ([f32::NEG_INFINITY; N], [0.0f32; N]);
-        for (row, ky) in rows.clone().zip(ky..) {
-            for (column, kx) in columns.clone().zip(kx..) {
-                let x = &x[(row * self.image[1] + column) * self.channels + c..][..N];
-                let sample = (ky * self.op.kernel[1] + kx) as f32;
-                let first = WHICH && row == rows.start && column == columns.start;
-                for i in 0..N {
-                    // NaN wins over every number; of equal numbers the first wins.
-                    let wins = (x[i] > best[i]) | x[i].is_nan() | first;
-                    best[i] = if wins { x[i] } else { best[i] };
-                    if WHICH {
-                        which[i] = if wins { sample } else { which[i] };
+        Window { rows, columns, first: (ky * self.op.kernel[1] + kx) as f32 }
+    }
+
+    /// Channels from `first` on, as many as a register has.
+    #[inline(always)]
+    fn lanes<S: Simd>(&self, first: usize) -> Range<usize> {
+        first..self.channels.min(first + S::F32_LANES)
+    }
+
+    /// The largest of each of some channels at a position, and which sample of the window it was.
+    #[inline(always)]
+    fn winner<S: Simd>(&self, simd: S, x: &[f32], window: &Window, lanes: &Range<usize>) -> [S::f32s; 2] {
+        let at = |row: usize, column: usize| {
+            let start = (row * self.image[1] + column) * self.channels + lanes.start;
+            load(simd, &x[start..start + lanes.len()])
+        };
+        let (rows, columns) = (window.rows.clone(), window.columns.clone());
+        if rows.is_empty() || columns.is_empty() {
+            return [simd.splat_f32s(f32::NEG_INFINITY), simd.splat_f32s(0.0)];
+        }
+        let (mut best, mut which) = (at(rows.start, columns.start), simd.splat_f32s(window.first));
+        let mut start = window.first;
+        for row in rows {
+            let mut sample = start;
+            for column in columns.clone() {
+                // NaN wins over every number; of equal numbers the first wins.
+                let x = at(row, column);
+                let wins = simd.or_m32s(simd.greater_than_f32s(x, best), simd.not_m32s(simd.equal_f32s(x, x)));
+                best = simd.select_f32s(wins, x, best);
+                which = simd.select_f32s(wins, simd.splat_f32s(sample), which);
+                sample += 1.0;
+            }
+            start += self.op.kernel[1] as f32;
+        }
+        [best, which]
+    }
+
+    /// Whether no pixel is read by two windows.
+    fn apart(&self) -> bool {
+        (0..2).all(|axis| self.op.stride[axis] >= self.op.kernel[axis])
+    }
+
+    /// The rows of an image that row `oy` of positions writes the gradient of, where windows lie apart: all rows belong to one.
+    fn own_rows(&self, oy: usize) -> Range<usize> {
+        let start = |oy: usize| (oy * self.op.stride[0]).saturating_sub(self.op.padding[0]).min(self.image[0]);
+        let end = if oy + 1 == self.positions[0] { self.image[0] } else { start(oy + 1) };
+        (if oy == 0 { 0 } else { start(oy) })..end
+    }
+}
+
+/// The pixels that a position reads, and the sample of the window that the first of them is.
+struct Window {
+    rows: Range<usize>,
+    columns: Range<usize>,
+    first: f32,
+}
+
+/// Up to a register of numbers.
+#[inline(always)]
+fn load<S: Simd>(simd: S, x: &[f32]) -> S::f32s {
+    match S::as_simd_f32s(x).0 {
+        [whole] => *whole,
+        _ => simd.partial_load_f32s(x),
+    }
+}
+
+#[inline(always)]
+fn store<S: Simd>(simd: S, y: &mut [f32], value: S::f32s) {
+    match S::as_mut_simd_f32s(y).0 {
+        [whole] => *whole = value,
+        _ => simd.partial_store_f32s(y, value),
+    }
+}
+
+/// The results, or the winners, of row `oy` of positions of an image.
+struct Row<'a, const WHICH: bool> {
+    pool: Pool<'a>,
+    x: &'a [f32],
+    oy: usize,
+    y: &'a mut [f32],
+}
+
+impl<const WHICH: bool> WithSimd for Row<'_, WHICH> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for (ox, y) in self.y.chunks_exact_mut(self.pool.channels).enumerate() {
+            let window = self.pool.window(self.oy, ox);
+            for first in (0..self.pool.channels).step_by(S::F32_LANES) {
+                let lanes = self.pool.lanes::<S>(first);
+                let [best, which] = self.pool.winner(simd, self.x, &window, &lanes);
+                store(simd, &mut y[lanes], if WHICH { which } else { best });
+            }
+        }
+    }
+}
+
+/// The gradient of the rows that are row `oy`'s own, where windows lie apart.
+struct Spread<'a> {
+    pool: Pool<'a>,
+    x: &'a [f32],
+    /// Of row `oy`.
+    dy: &'a [f32],
+    oy: usize,
+    add: bool,
+    dx: &'a mut [f32],
+}
+
+impl WithSimd for Spread<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (pool, zero) = (self.pool, simd.splat_f32s(0.0));
+        let (kernel, [_, width]) = (pool.op.kernel, pool.image);
+        let top = pool.own_rows(self.oy).start;
+        if !self.add {
+            let covered = pool.positions[1] * kernel[1] == width && self.dx.len() == kernel[0] * width * pool.channels;
+            if !covered || kernel != pool.op.stride || pool.op.padding != [0; 4] {
+                self.dx.fill(0.0);
+            }
+        }
+        for (ox, dy) in self.dy.chunks_exact(pool.channels).enumerate() {
+            let window = pool.window(self.oy, ox);
+            for first in (0..pool.channels).step_by(S::F32_LANES) {
+                let lanes = pool.lanes::<S>(first);
+                let [_, which] = pool.winner(simd, self.x, &window, &lanes);
+                let dy = load(simd, &dy[lanes.clone()]);
+                let mut start = window.first;
+                for row in window.rows.clone() {
+                    let mut sample = start;
+                    for column in window.columns.clone() {
+                        let at = ((row - top) * width + column) * pool.channels + first;
+                        let dx = &mut self.dx[at..at + lanes.len()];
+                        let own = simd.select_f32s(simd.equal_f32s(which, simd.splat_f32s(sample)), dy, zero);
+                        let own = if self.add { simd.add_f32s(load(simd, dx), own) } else { own };
+                        store(simd, dx, own);
+                        sample += 1.0;
+                    }
+                    start += kernel[1] as f32;
+                }
+            }
+        }
+    }
+}
+
+/// The gradient of row `iy` of an image; `winners` and `dy` begin with row `first` of positions.
+struct Gather<'a> {
+    pool: Pool<'a>,
+    winners: &'a [f32],
+    dy: &'a [f32],
+    first: usize,
+    iy: usize,
+    add: bool,
+    dx: &'a mut [f32],
+}
+
+impl WithSimd for Gather<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (pool, zero) = (self.pool, simd.splat_f32s(0.0));
+        let sample = |axis: usize, i: usize, o: usize| i + pool.op.padding[2 * axis] - o * pool.op.stride[axis];
+        let down = pool.readers(0, self.iy);
+        for (ix, dx) in self.dx.chunks_exact_mut(pool.channels).enumerate() {
+            let across = pool.readers(1, ix);
+            for start in (0..pool.channels).step_by(S::F32_LANES) {
+                let lanes = pool.lanes::<S>(start);
+                let mut sum = if self.add { load(simd, &dx[lanes.clone()]) } else { zero };
+                for oy in down.clone() {
+                    for ox in across.clone() {
+                        let sample = (sample(0, self.iy, oy) * pool.op.kernel[1] + sample(1, ix, ox)) as f32;
+                        let at = ((oy - self.first) * pool.positions[1] + ox) * pool.channels + start;
+                        let winners = load(simd, &self.winners[at..at + lanes.len()]);
+                        let dy = load(simd, &self.dy[at..at + lanes.len()]);
+                        let wins = simd.equal_f32s(winners, simd.splat_f32s(sample));
+                        sum = simd.add_f32s(sum, simd.select_f32s(wins, dy, zero));
                     }
                 }
+                store(simd, &mut dx[lanes], sum);
             }
         }
-        (best, which)
-    }
-
-    /// The results, or the winners, of a row of positions of an image.
-    fn row<const WHICH: bool>(&self, x: &[f32], oy: usize, y: &mut [f32]) {
-        vectorised(
-            #[inline(always)]
-            || {
-                for (ox, y) in y.chunks_exact_mut(self.channels).enumerate() {
-                    by_blocks(
-                        y,
-                        #[inline(always)]
-                        |c, y: &mut [f32; 32]| {
-                            let (best, which) = self.best::<32, WHICH>(x, oy, ox, c);
-                            *y = if WHICH { which } else { best };
-                        },
-                        #[inline(always)]
-                        |c, y: &mut [f32; 8]| {
-                            let (best, which) = self.best::<8, WHICH>(x, oy, ox, c);
-                            *y = if WHICH { which } else { best };
-                        },
-                        #[inline(always)]
-                        |c, y: &mut [f32; 1]| {
-                            let (best, which) = self.best::<1, WHICH>(x, oy, ox, c);
-                            *y = if WHICH { which } else { best };
-                        },
-                    );
-                }
-            },
-        );
-    }
-
-    /// The gradient of row `iy` of an image; `winners` and `dy` begin with row `first` of positions.
-    fn gather(&self, winners: &[f32], dy: &[f32], first: usize, iy: usize, add: bool, dx: &mut [f32]) {
-        vectorised(
-            #[inline(always)]
-            || {
-                let place = (iy, first, add);
-                for (ix, dx) in dx.chunks_exact_mut(self.channels).enumerate() {
-                    by_blocks(
-                        dx,
-                        #[inline(always)]
-                        |c, dx: &mut [f32; 32]| self.pixel(winners, dy, place, ix, c, dx),
-                        #[inline(always)]
-                        |c, dx: &mut [f32; 8]| self.pixel(winners, dy, place, ix, c, dx),
-                        #[inline(always)]
-                        |c, dx: &mut [f32; 1]| self.pixel(winners, dy, place, ix, c, dx),
-                    );
-                }
-            },
-        );
-    }
-
-    #[inline(always)]
-    fn pixel<const N: usize>(
-        &self,
-        winners: &[f32],
-        dy: &[f32],
-        (iy, first, add): (usize, usize, bool),
-        ix: usize,
-        c: usize,
-        dx: &mut [f32; N],
-    ) {
-        let mut sum = if add { *dx } else { [0.0; N] };
-        for oy in self.readers(0, iy) {
-            for ox in self.readers(1, ix) {
-                let [ky, kx] = [(iy, oy, 0), (ix, ox, 1)]
-                    .map(|(i, o, axis)| i + self.op.padding[2 * axis] - o * self.op.stride[axis]);
-                let sample = (ky * self.op.kernel[1] + kx) as f32;
-                let at = ((oy - first) * self.positions[1] + ox) * self.channels + c;
-                let (winners, dy) = (&winners[at..][..N], &dy[at..][..N]);
-                for i in 0..N {
-                    sum[i] += if winners[i] == sample { dy[i] } else { 0.0 };
-                }
-            }
-        }
-        *dx = sum;
     }
 }
 
@@ -186,7 +272,8 @@ impl Kernel for MaxPool2d {
         let (x, pool) = (inputs[0].numbers(), Pool::new(self, shapes));
         let ([h, w], [oh, ow], c) = (pool.image, pool.positions, pool.channels);
         pieces(output, ow * c, ow * c * self.kernel[0] * self.kernel[1], |row, y| {
-            pool.row::<false>(&x[row / oh * h * w * c..][..h * w * c], row % oh, y);
+            let x = &x[row / oh * h * w * c..][..h * w * c];
+            pulp::Arch::new().dispatch(Row::<false> { pool, x, oy: row % oh, y });
         });
     }
 
@@ -196,7 +283,17 @@ impl Kernel for MaxPool2d {
         };
         let ([h, w], [oh, ow], c, add) = (pool.image, pool.positions, pool.channels, dx.add);
         let (batch, together) = (call.shapes.inputs[0][0], h.div_ceil(ROWS));
-        let dx = Results::new(dx.data);
+        let (dx, arch) = (Results::new(dx.data), pulp::Arch::new());
+        if pool.apart() && oh > 0 {
+            return tasks(batch * oh, self.stride[0] * w * c * 4, |task| {
+                let (n, oy) = (task / oh, task % oh);
+                let rows = pool.own_rows(oy);
+                // SAFETY: every row of an image is the own row of one task.
+                let dx = unsafe { dx.part((n * h + rows.start) * w * c, rows.len() * w * c) };
+                let (x, dy) = (&x[n * h * w * c..][..h * w * c], &call.cotangent[task * ow * c..][..ow * c]);
+                arch.dispatch(Spread { pool, x, dy, oy, add, dx });
+            });
+        }
         tasks(batch * together, ROWS.min(h) * w * c * 8, |task| {
             let (n, start) = (task / together, task % together * ROWS);
             let rows = start..h.min(start + ROWS);
@@ -205,12 +302,12 @@ impl Kernel for MaxPool2d {
             let readers = pool.readers(0, rows.start).start..pool.readers(0, rows.end - 1).end;
             let readers = readers.start.min(readers.end)..readers.end;
             scratch(readers.len() * ow * c, |winners| {
-                for (oy, winners) in readers.clone().zip(winners.chunks_exact_mut(ow * c)) {
-                    pool.row::<true>(&x[n * h * w * c..][..h * w * c], oy, winners);
+                for (oy, y) in readers.clone().zip(winners.chunks_exact_mut(ow * c)) {
+                    arch.dispatch(Row::<true> { pool, x: &x[n * h * w * c..][..h * w * c], oy, y });
                 }
                 let dy = &call.cotangent[(n * oh + readers.start) * ow * c..(n * oh + readers.end) * ow * c];
                 for (iy, dx) in rows.zip(dx.chunks_exact_mut(w * c)) {
-                    pool.gather(winners, dy, readers.start, iy, add, dx);
+                    arch.dispatch(Gather { pool, winners, dy, first: readers.start, iy, add, dx });
                 }
             });
         });
