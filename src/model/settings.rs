@@ -1,5 +1,6 @@
 //! Settings of the blocks that name no part: `train`, `serve`, `tune`, and the options of a backbone.
 
+use crate::graph::Winograd;
 use crate::base::signature::{Kind, Param, PartKind, Signature};
 
 /// `train { … }`.
@@ -19,6 +20,12 @@ pub static TRAIN: Signature = Signature {
         ),
         Param::with("seed", Kind::Whole, "0", "of initial parameters, shuffling and dropout"),
         Param::optional("patience", Kind::Count, "stop after so many epochs without a better validation objective"),
+        Param::with(
+            "winograd",
+            Kind::Word(Winograd::WORDS),
+            "off",
+            "the largest tiles of Winograd that convolutions may take, 2×2 or 4×4 outputs: faster, and rounded more",
+        ),
     ],
 };
 
