@@ -1,7 +1,8 @@
 //! Makes a graph one value at a time, deriving every type and whether it is taped.
 
 use super::{
-    Definition, Graph, Init, Leaf, Mode, Output, Parameter, Purpose, Role, Update, Value, ValueId, Winograd, verify::MAX_RANK,
+    Definition, Graph, Init, Leaf, Mode, Output, Parameter, Purpose, Role, Update, Value, ValueId, Winograd,
+    verify::MAX_RANK,
 };
 use crate::base::{DType, Type};
 use crate::ops::{Mismatch, Op};

@@ -40,8 +40,8 @@ pub enum Mode {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Winograd {
-    #[default]
     Off,
+    #[default]
     F2,
     F4,
 }

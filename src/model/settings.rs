@@ -1,7 +1,7 @@
 //! Settings of the blocks that name no part: `train`, `serve`, `tune`, and the options of a backbone.
 
-use crate::graph::Winograd;
 use crate::base::signature::{Kind, Param, PartKind, Signature};
+use crate::graph::Winograd;
 
 /// `train { … }`.
 pub static TRAIN: Signature = Signature {
@@ -23,8 +23,8 @@ pub static TRAIN: Signature = Signature {
         Param::with(
             "winograd",
             Kind::Word(Winograd::WORDS),
-            "off",
-            "the largest tiles of Winograd that convolutions may take, 2×2 or 4×4 outputs: faster, and rounded more",
+            "f2",
+            "the largest tiles of Winograd that convolutions may take: none, 2×2 or 4×4 outputs; larger ones are faster and round more",
         ),
     ],
 };

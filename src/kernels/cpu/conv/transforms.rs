@@ -83,7 +83,8 @@ impl<S: Simd> Lanes<S> {
             u[3] = g[2];
         } else {
             let (outer, inner) = (self.by(-SIXTH, self.add(g[0], g[2])), self.by(-SIXTH, g[1]));
-            let (far, middle) = (self.add(self.by(0.25 * SIXTH, g[0]), self.by(SIXTH, g[2])), self.by(0.5 * SIXTH, g[1]));
+            let (far, middle) =
+                (self.add(self.by(0.25 * SIXTH, g[0]), self.by(SIXTH, g[2])), self.by(0.5 * SIXTH, g[1]));
             u[0] = self.by(0.25, g[0]);
             u[1] = self.add(outer, inner);
             u[2] = self.sub(outer, inner);
@@ -305,7 +306,10 @@ impl<const T: usize, const M: usize> WithSimd for Slopes<'_, T, M> {
         let lanes = Lanes(simd);
         let ([rows, columns], [row, pixel]) = (self.size, self.steps);
         let last = (rows - 1) * row + (columns - 1) * pixel + self.columns;
-        assert!(last <= self.y.len() && self.columns.is_multiple_of(S::F32_LANES), "bug: a tile that ends behind its map");
+        assert!(
+            last <= self.y.len() && self.columns.is_multiple_of(S::F32_LANES),
+            "bug: a tile that ends behind its map"
+        );
         let z = self.z.pointer(self.start, (T * T - 1) * self.apart + self.columns);
         let none = simd.splat_f32s(0.0);
         for c in (0..self.columns).step_by(S::F32_LANES) {

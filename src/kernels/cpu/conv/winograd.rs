@@ -78,7 +78,16 @@ impl Winograd {
         let filter = Self::filter(bank)?;
         let Self { from, to, source, target, padding: [top, left], strides: [a, b], .. } = filter;
         let padding = [2usize.checked_sub(top)?, 2usize.checked_sub(left)?];
-        Some(Self { from: to, to: from, source: target, target: source, padding, strides: [b, a], turned: true, ..filter })
+        Some(Self {
+            from: to,
+            to: from,
+            source: target,
+            target: source,
+            padding,
+            strides: [b, a],
+            turned: true,
+            ..filter
+        })
     }
 
     /// The way that costs least: multiplications, transforms, and weights to read, of which there are `t² / 9` times as many as
