@@ -149,3 +149,35 @@ fn descend(weights: &mut Weights, gradients: &[(String, Vec<f32>)]) {
         parameter.iter_mut().zip(gradient).for_each(|(w, g)| *w -= 0.01 * g);
     }
 }
+
+/// The setting `winograd` reaches the convolutions of a training step, in both directions and for trained and frozen filters, and
+/// those of a forward pass do not depend on it.
+#[test]
+fn winograd_in_training_is_what_the_spec_allows() {
+    let text = "model m\ninput image: f32[32, 16, 16]\ntarget kind: class[3]\n\
+        backbone held(image) = conv(32, 3)\nbackbone trunk(held) = conv(64, 3) -> conv(32, 3) -> global_pool\nfreeze held\n\
+        head label(trunk) = linear(3)\nminimize cross_entropy(label, kind)\n";
+    let planned = mtlc::engine::find("planned").expect("an engine");
+    let spec = |winograd: &str| {
+        let text = format!("{text}train {{ winograd: {winograd} }}\n");
+        Spec::of(mtlc::base::Source::new("m.mtl", text), std::path::Path::new(""), &[]).expect("the spec is right")
+    };
+    let run = |winograd: &str| {
+        let spec = spec(winograd);
+        let graphs = Graphs::of(&spec.model).expect("the spec is right");
+        let (weights, batch) = (Weights::initial(&graphs.train, 4), batch(&spec.model, 16, 1));
+        let wanted: Vec<ValueId> = graphs.serve.outputs.iter().map(|o| o.value).collect();
+        let mut session = planned.session(&graphs.serve);
+        session.forward(&weights, &batch, &wanted);
+        (session.result(0).to_vec(), step(planned, &graphs.train, &weights, &batch, 0))
+    };
+    let [off, two, four] = ["off", "f2", "f4"].map(run);
+    assert!(off.0 == two.0 && off.0 == four.0, "an answer depends on a setting of training");
+    for (other, name) in [(&two, "f2"), (&four, "f4")] {
+        assert_ne!(off.1.0, other.1.0, "{name} computes nothing by tiles");
+        for ((path, a), (_, b)) in off.1.1.iter().zip(&other.1.1) {
+            assert_near(&format!("{name}: the gradient of {path}"), a, b, TOLERANCE);
+        }
+    }
+    assert_ne!(two.1, four.1, "tiles of one size alone");
+}

@@ -1,7 +1,8 @@
 //! Makes a graph one value at a time, deriving every type and whether it is taped.
 
 use super::{
-    Definition, Graph, Init, Leaf, Mode, Output, Parameter, Purpose, Role, Update, Value, ValueId, verify::MAX_RANK,
+    Definition, Graph, Init, Leaf, Mode, Output, Parameter, Purpose, Role, Update, Value, ValueId, Winograd,
+    verify::MAX_RANK,
 };
 use crate::base::{DType, Type};
 use crate::ops::{Mismatch, Op};
@@ -23,6 +24,7 @@ impl Builder {
             parameters: IndexMap::new(),
             outputs: vec![],
             updates: vec![],
+            winograd: Winograd::default(),
         };
         Self { graph, token_masks: HashMap::new() }
     }
@@ -106,6 +108,11 @@ impl Builder {
     /// The mask of a sequence that has padding.
     pub fn token_mask(&self, x: ValueId) -> Option<ValueId> {
         self.token_masks.get(&x).copied()
+    }
+
+    /// Says how large a tile of Winograd a training step may take.
+    pub fn winograd(&mut self, largest: Winograd) {
+        self.graph.winograd = largest;
     }
 
     pub fn output(&mut self, name: &str, purpose: Purpose, value: ValueId) {

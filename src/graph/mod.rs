@@ -35,6 +35,36 @@ pub enum Mode {
     Eval,
 }
 
+/// The largest tile of Winograd's minimal filtering that the convolutions of a training step may take. Larger ones multiply less
+/// and round more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Winograd {
+    Off,
+    #[default]
+    F2,
+    F4,
+}
+
+impl Winograd {
+    /// The words of the setting `winograd` of `train`.
+    pub const WORDS: &[&str] = &["off", "f2", "f4"];
+
+    pub fn named(word: &str) -> Option<Self> {
+        let i = Self::WORDS.iter().position(|w| *w == word)?;
+        Some([Self::Off, Self::F2, Self::F4][i])
+    }
+
+    /// Outputs of a tile in each direction.
+    pub fn tile(self) -> usize {
+        [0, 2, 4][self as usize]
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A value that is given, not computed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -163,6 +193,9 @@ pub struct Graph {
     pub parameters: IndexMap<String, Parameter>,
     pub outputs: Vec<Output>,
     pub updates: Vec<Update>,
+    /// What a training step may do.
+    #[serde(default, skip_serializing_if = "Winograd::is_default")]
+    pub winograd: Winograd,
 }
 
 impl Graph {

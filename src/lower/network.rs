@@ -1,7 +1,7 @@
 //! The layers of a backbone or head, built one behind the other, with a trail of shapes for messages.
 
 use crate::base::{DType, Diagnostic, Diagnostics, Span, Type};
-use crate::graph::{Builder, Mode, ValueId};
+use crate::graph::{Builder, Mode, ValueId, Winograd};
 use crate::model::{LayerNode, Model, Network, Tree};
 use crate::ops::{Mismatch, concat::Concat};
 use crate::parts::cell::{Cell, Fault, Host, Policy};
@@ -26,10 +26,14 @@ const TRAIL: usize = 8;
 
 impl<'a> Lowering<'a> {
     pub fn new(model: &'a Model, mode: Mode, epoch: u64) -> Self {
+        let mut graph = Builder::new(&model.name, mode);
+        if let Some(largest) = Winograd::named(model.train.text("winograd")).filter(|_| mode == Mode::Train) {
+            graph.winograd(largest);
+        }
         Self {
             model,
             epoch,
-            graph: Builder::new(&model.name, mode),
+            graph,
             values: HashMap::new(),
             diagnostics: Diagnostics::default(),
             seen: RefCell::default(),

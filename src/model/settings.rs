@@ -1,6 +1,7 @@
 //! Settings of the blocks that name no part: `train`, `serve`, `tune`, and the options of a backbone.
 
 use crate::base::signature::{Kind, Param, PartKind, Signature};
+use crate::graph::Winograd;
 
 /// `train { … }`.
 pub static TRAIN: Signature = Signature {
@@ -19,6 +20,12 @@ pub static TRAIN: Signature = Signature {
         ),
         Param::with("seed", Kind::Whole, "0", "of initial parameters, shuffling and dropout"),
         Param::optional("patience", Kind::Count, "stop after so many epochs without a better validation objective"),
+        Param::with(
+            "winograd",
+            Kind::Word(Winograd::WORDS),
+            "f2",
+            "the largest tiles of Winograd that convolutions may take: none, 2×2 or 4×4 outputs; larger ones are faster and round more",
+        ),
     ],
 };
 

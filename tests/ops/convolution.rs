@@ -16,7 +16,7 @@ use rand_chacha::ChaCha8Rng;
 /// Largest error of a sum, in parts of the largest number of the right result.
 const DIRECT: f32 = 1e-5;
 
-/// The same where Winograd may compute it by tiles of four by four outputs.
+/// The same where Winograd may compute it by tiles of four by four outputs; tiles of two by two are as good as direct sums.
 const MINIMAL: f32 = 1e-4;
 
 struct Case {
@@ -24,6 +24,8 @@ struct Case {
     types: Vec<Type>,
     batch: usize,
     trains: bool,
+    /// The largest tile of Winograd in training.
+    winograd: usize,
 }
 
 fn map(dims: &[usize]) -> Type {
@@ -63,6 +65,7 @@ fn by_kernel(case: &Case, inputs: &[Vec<f32>], cotangent: &[f32], before: Option
     let shapes = Shapes {
         channels_last: true,
         trains: case.trains,
+        winograd: if case.trains { case.winograd } else { 4 },
         ..Shapes::new(case.types.iter().map(|t| t.at(case.batch)).collect(), output.at(case.batch))
     };
     let numbers: Vec<Vec<f32>> = inputs.iter().zip(&case.types).map(|(x, t)| stored(x, t, case.batch, false)).collect();
@@ -101,7 +104,10 @@ fn check(case: &Case, rng: &mut ChaCha8Rng, tolerance: f32) {
         inputs.iter().zip(&case.types).map(|(x, t)| Value::from_vec(x.clone(), &t.at(case.batch))).collect();
     let (y, gradients) = pullback(&case.op, &values, &output, case.batch, &cotangent);
     let wanted: Vec<Vec<f32>> = gradients.into_iter().map(|g| g.expect("all inputs are numbers")).collect();
-    let what = format!("{:?} of {:?}, batch {}, trains: {}", case.op, case.types, case.batch, case.trains);
+    let what = format!(
+        "{:?} of {:?}, batch {}, trains: {}, Winograd {}",
+        case.op, case.types, case.batch, case.trains, case.winograd
+    );
     let near = |what: &str, got: &[f32], want: &[f32]| {
         assert_eq!(got.len(), want.len(), "{what}");
         let most = tolerance * largest(want).max(1.0);
@@ -132,7 +138,7 @@ fn of_conv(mut op: Conv2d, [c, h, w]: [usize; 3], out: usize, kernel: [usize; 2]
         op.epilogue.residual = true;
         types.push(output);
     }
-    Case { op: op.into(), types, batch, trains: true }
+    Case { op: op.into(), types, batch, trains: true, winograd: 0 }
 }
 
 #[test]
@@ -180,7 +186,7 @@ fn many_transposes_agree_with_the_definition() {
         if bias {
             types.push(fixed(&[groups * per_group]));
         }
-        let case = Case { op: op.into(), types, batch: [1, 3][rng.gen_range(0..2)], trains: true };
+        let case = Case { op: op.into(), types, batch: [1, 3][rng.gen_range(0..2)], trains: true, winograd: 0 };
         check(&case, &mut rng, DIRECT);
     }
 }
@@ -239,6 +245,54 @@ fn minimal_filtering_agrees_with_the_definition() {
         }
     }
     assert!([9, 16, 36].iter().all(|way| ways.contains(way)), "{ways:?}");
+}
+
+/// In training, forward and both gradients, as far as a call allows: tiles at every edge, several groups of tiles, paddings for
+/// which the image's gradient reads beyond its source or is not computed by tiles, filters that fill half a panel; and where it is
+/// allowed, the result is not that of direct sums.
+#[test]
+fn minimal_filtering_in_training_agrees_with_the_definition() {
+    let mut rng = ChaCha8Rng::seed_from_u64(18);
+    for (x, out, padding, batch) in [
+        ([64, 14, 13], 64, [1; 4], 2),
+        ([16, 9, 11], 16, [0; 4], 3),
+        ([32, 29, 30], 48, [0, 1, 2, 0], 3),
+        ([64, 33, 31], 64, [1; 4], 8),
+        ([48, 19, 5], 112, [2, 2, 1, 1], 9),
+        ([96, 8, 9], 160, [1; 4], 5),
+        ([32, 17, 18], 32, [3, 3, 2, 2], 4),
+        ([128, 7, 7], 128, [1; 4], 8),
+    ] {
+        for residual in [false, true] {
+            // At a kink, sums that differ in their last bits may take different sides.
+            let epilogue = Epilogue { residual, activation: residual.then_some(Activation::Tanh) };
+            let op = Conv2d { bias: residual, epilogue, ..conv([1; 2], padding, [1; 2], 1) };
+            for (winograd, tolerance) in [(0, DIRECT), (2, DIRECT), (4, MINIMAL)] {
+                // Behind an activation, results are smaller than the sums that err.
+                let tolerance = if residual { 4.0 * tolerance } else { tolerance };
+                check(&Case { winograd, ..of_conv(op.clone(), x, out, [3, 3], batch) }, &mut rng, tolerance);
+            }
+        }
+    }
+}
+
+/// What a call allows is what it gets: forward and both gradients round in another way for each size of tiles, and where none
+/// are allowed they are direct sums.
+#[test]
+fn tiles_are_taken_where_they_are_allowed() {
+    let mut rng = ChaCha8Rng::seed_from_u64(19);
+    let mut numbers = |n: usize| (0..n).map(|_| rng.gen_range(-1.0..1.0f32)).collect::<Vec<f32>>();
+    let case = of_conv(conv([1; 2], [1; 4], [1; 2], 1), [64, 32, 32], 64, [3, 3], 8);
+    let inputs: Vec<Vec<f32>> = case.types.iter().map(|t| numbers(t.elements(8))).collect();
+    let cotangent = numbers(8 * 64 * 32 * 32);
+    let [off, two, four] = [0, 2, 4].map(|winograd| {
+        let case = Case { op: case.op.clone(), types: case.types.clone(), winograd, ..case };
+        by_kernel(&case, &inputs, &cotangent, None).concat()
+    });
+    for (what, i) in [("the result", 0), ("the gradient of the image", 1), ("the gradient of the weights", 2)] {
+        assert!(off[i] != four[i] && two[i] != four[i], "{what} is not computed by tiles of 4");
+        assert!(largest(&off[i]) > 1.0 && off[i] != two[i], "{what} is not computed by tiles of 2");
+    }
 }
 
 /// Weights that were prepared for one batch serve any other.
@@ -307,12 +361,13 @@ fn an_empty_batch_has_an_empty_result_and_no_gradient() {
     };
     for trains in [false, true] {
         let cases = [
-            Case { trains, ..of_conv(op.clone(), [16, 8, 8], 32, [3, 3], 0) },
+            Case { trains, winograd: 4, ..of_conv(op.clone(), [16, 8, 8], 32, [3, 3], 0) },
             Case {
                 op: transpose.clone().into(),
                 types: vec![map(&[16, 8, 8]), fixed(&[16, 32, 2, 2]), fixed(&[32])],
                 batch: 0,
                 trains,
+                winograd: 4,
             },
         ];
         for case in cases {
@@ -335,8 +390,8 @@ fn convolutions_give_the_same_bits_on_any_number_of_threads() {
         (same(2), [33, 31, 33], 64, [3, 3], 3),
         (conv([2; 2], [3; 4], [1; 2], 1), [3, 65, 61], 64, [7, 7], 3),
     ] {
-        for trains in [false, true] {
-            let case = Case { trains, ..of_conv(op.clone(), x, out, kernel, batch) };
+        for (trains, winograd) in [(false, 0), (true, 0), (true, 2), (true, 4)] {
+            let case = Case { trains, winograd, ..of_conv(op.clone(), x, out, kernel, batch) };
             let mut rng = ChaCha8Rng::seed_from_u64(15);
             let mut numbers = |n: usize| (0..n).map(|_| rng.gen_range(-1.0..1.0f32)).collect::<Vec<f32>>();
             let inputs: Vec<Vec<f32>> = case.types.iter().map(|t| numbers(t.elements(batch))).collect();

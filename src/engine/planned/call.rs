@@ -5,7 +5,7 @@ use super::{Missing, range};
 use crate::base::DType;
 use crate::data::{Array, Batch};
 use crate::engine::Weights;
-use crate::graph::{Definition, Graph, Leaf, ValueId};
+use crate::graph::{Definition, Graph, Leaf, ValueId, Winograd};
 use crate::kernels::cpu::arena::{Block, Window};
 use crate::kernels::cpu::{self, Backward, Gradient, Input, Kernel, Shapes};
 use crate::ops::pullback::pullback;
@@ -115,6 +115,7 @@ pub fn shapes(graph: &Graph, value: ValueId, batch: usize, trains: bool) -> Shap
         output: result.ty.at(batch),
         channels_last: result.channels_last || inputs.iter().any(|&i| graph.value(i).channels_last),
         trains,
+        winograd: if trains { graph.winograd } else { Winograd::F4 }.tile(),
     }
 }
 

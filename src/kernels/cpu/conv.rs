@@ -8,6 +8,7 @@ mod gradient;
 mod slopes;
 mod transforms;
 mod winograd;
+mod winograd_gradient;
 
 use super::bank::Bank;
 use super::low_precision::Layer;
@@ -63,9 +64,9 @@ fn with_windows<R>(g: &depthwise::Geometry, w: Input, f: impl FnOnce(&[f32]) -> 
     }
 }
 
-/// The way a bank is computed outside of training, when it is not the direct one.
-fn way<'a>(bank: &'a Bank, shapes: &Shapes) -> Option<Winograd<'a>> {
-    if shapes.trains { None } else { Winograd::choose(bank) }
+/// The way a bank is computed, when it is not the direct one.
+fn way(bank: &Bank, shapes: &Shapes) -> Option<Winograd> {
+    Winograd::filter(bank)?.best(shapes.winograd, shapes.trains)
 }
 
 /// `y = f(w ⋆ x + …)`. Prepared weights say by their length what they are prepared for.
@@ -77,7 +78,7 @@ fn filter(bank: &Bank, shapes: &Shapes, w: Input, x: &[f32], y: &mut [f32], fini
         });
     }
     let way = match w {
-        Input::Prepared(packed) => Winograd::prepared(bank, packed.len()),
+        Input::Prepared(packed) => Winograd::filter(bank).and_then(|way| way.prepared(packed.len())),
         _ => way(bank, shapes),
     };
     match (way, w) {
@@ -130,10 +131,19 @@ impl Conv2d {
         }
         if let Some(dx) = &mut gradients[0] {
             let finish = Finish { add: dx.add, ..Finish::default() };
-            correlate(&Correlation::stamp(&bank), plain(call.inputs[1]), dz, dx.data, &finish);
+            let way = Winograd::stamp(&bank).and_then(|way| way.best(call.shapes.winograd, true));
+            let w = plain(call.inputs[1]);
+            match way {
+                Some(way) => way.with_packed(w.numbers(), |packed| way.run(packed, dz, dx.data, &finish)),
+                None => correlate(&Correlation::stamp(&bank), w, dz, dx.data, &finish),
+            }
         }
         if let Some(dw) = &mut gradients[1] {
-            gradient::gradient(&bank, dz, call.inputs[0].numbers(), dw);
+            let x = call.inputs[0].numbers();
+            match winograd_gradient::choose(&bank, call.shapes.winograd) {
+                Some(way) => winograd_gradient::gradient(&way, dz, x, dw),
+                None => gradient::gradient(&bank, dz, x, dw),
+            }
         }
     }
 }

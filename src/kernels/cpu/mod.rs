@@ -77,12 +77,14 @@ pub struct Shapes {
     pub channels_last: bool,
     /// Whether the call belongs to a training step. Only other calls may trade accuracy for speed.
     pub trains: bool,
+    /// Outputs in each direction of the largest tile that Winograd's minimal filtering may take: 4, 2, or 0 for none.
+    pub winograd: usize,
 }
 
 impl Shapes {
     /// Shapes of a call in row-major order, outside of training.
     pub fn new(inputs: Vec<Vec<usize>>, output: Vec<usize>) -> Self {
-        Self { inputs, output, channels_last: false, trains: false }
+        Self { inputs, output, channels_last: false, trains: false, winograd: 4 }
     }
 }
 

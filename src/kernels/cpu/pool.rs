@@ -273,7 +273,7 @@ impl Kernel for MaxPool2d {
         let ([h, w], [oh, ow], c) = (pool.image, pool.positions, pool.channels);
         pieces(output, ow * c, ow * c * self.kernel[0] * self.kernel[1], |row, y| {
             let x = &x[row / oh * h * w * c..][..h * w * c];
-            pulp::Arch::new().dispatch(Row::<false> { pool, x, oy: row % oh, y });
+            (super::tile::chosen().arch)().dispatch(Row::<false> { pool, x, oy: row % oh, y });
         });
     }
 
@@ -283,7 +283,7 @@ impl Kernel for MaxPool2d {
         };
         let ([h, w], [oh, ow], c, add) = (pool.image, pool.positions, pool.channels, dx.add);
         let (batch, together) = (call.shapes.inputs[0][0], h.div_ceil(ROWS));
-        let (dx, arch) = (Results::new(dx.data), pulp::Arch::new());
+        let (dx, arch) = (Results::new(dx.data), (super::tile::chosen().arch)());
         if pool.apart() && oh > 0 {
             return tasks(batch * oh, self.stride[0] * w * c * 4, |task| {
                 let (n, oy) = (task / oh, task % oh);

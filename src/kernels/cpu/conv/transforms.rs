@@ -2,29 +2,17 @@
 //!
 //! `m × m` outputs come of `t × t` inputs, `t = m + 2`: `Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A`. The points are 0, ±1 and infinity for
 //! `m = 2`, and ±2 too for `m = 4`. Products and sums are never fused, so the bits are the same on all machines.
+//!
+//! The gradient of the weights goes the same way back: `dg = Gᵀ [(A dY Aᵀ) ⊙ (Bᵀ d B)] G`, summed over all tiles before the last
+//! transform.
 
 #![allow(clippy::needless_range_loop, reason = "rows and columns of a tile stand side by side in the formulas")]
 
 use crate::kernels::cpu::tile::{Finish, Results, WIDTH};
 use pulp::{Simd, WithSimd};
 
-/// `G`, with a row for each of the `t` points.
-pub fn weights(m: usize) -> &'static [[f32; 3]] {
-    const SIXTH: f32 = 1.0 / 6.0;
-    const TWELFTH: f32 = 1.0 / 12.0;
-    const SMALL: f32 = 1.0 / 24.0;
-    match m {
-        2 => &[[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]],
-        _ => &[
-            [0.25, 0.0, 0.0],
-            [-SIXTH, -SIXTH, -SIXTH],
-            [-SIXTH, SIXTH, -SIXTH],
-            [SMALL, TWELFTH, SIXTH],
-            [SMALL, -TWELFTH, SIXTH],
-            [0.0, 0.0, 1.0],
-        ],
-    }
-}
+/// The fraction in `G`.
+const SIXTH: f32 = 1.0 / 6.0;
 
 /// Numbers in vectors, with their arithmetic.
 #[derive(Clone, Copy)]
@@ -82,6 +70,66 @@ impl<S: Simd> Lanes<S> {
             v[5] = self.add(self.by(4.0, self.sub(d[1], d[3])), self.sub(d[5], d[3]));
         }
         v
+    }
+
+    /// `G g`.
+    #[inline(always)]
+    fn weights<const T: usize>(self, g: [S::f32s; 3]) -> [S::f32s; T] {
+        let mut u = [g[0]; T];
+        if T == 4 {
+            let (outer, inner) = (self.by(0.5, self.add(g[0], g[2])), self.by(0.5, g[1]));
+            u[1] = self.add(outer, inner);
+            u[2] = self.sub(outer, inner);
+            u[3] = g[2];
+        } else {
+            let (outer, inner) = (self.by(-SIXTH, self.add(g[0], g[2])), self.by(-SIXTH, g[1]));
+            let (far, middle) =
+                (self.add(self.by(0.25 * SIXTH, g[0]), self.by(SIXTH, g[2])), self.by(0.5 * SIXTH, g[1]));
+            u[0] = self.by(0.25, g[0]);
+            u[1] = self.add(outer, inner);
+            u[2] = self.sub(outer, inner);
+            u[3] = self.add(far, middle);
+            u[4] = self.sub(far, middle);
+            u[5] = g[2];
+        }
+        u
+    }
+
+    /// `Gᵀ u`.
+    #[inline(always)]
+    fn gradient<const T: usize>(self, u: [S::f32s; T]) -> [S::f32s; 3] {
+        let (sum, difference) = (self.add(u[1], u[2]), self.sub(u[1], u[2]));
+        if T == 4 {
+            let half = self.by(0.5, sum);
+            [self.add(u[0], half), self.by(0.5, difference), self.add(half, u[3])]
+        } else {
+            let (far, apart) = (self.add(u[3], u[4]), self.sub(u[3], u[4]));
+            [
+                self.add(self.sub(self.by(0.25, u[0]), self.by(SIXTH, sum)), self.by(0.25 * SIXTH, far)),
+                self.sub(self.by(0.5 * SIXTH, apart), self.by(SIXTH, difference)),
+                self.add(self.by(SIXTH, self.sub(far, sum)), u[5]),
+            ]
+        }
+    }
+
+    /// `A y`.
+    #[inline(always)]
+    fn slopes<const T: usize, const M: usize>(self, y: [S::f32s; M]) -> [S::f32s; T] {
+        let mut z = [y[0]; T];
+        if T == 4 {
+            z[1] = self.add(y[0], y[1]);
+            z[2] = self.sub(y[0], y[1]);
+            z[3] = self.by(-1.0, y[1]);
+        } else {
+            let (even, odd) = (self.add(y[0], y[2]), self.add(y[1], y[3]));
+            let (far, apart) = (self.add(y[0], self.by(4.0, y[2])), self.by(2.0, self.add(y[1], self.by(4.0, y[3]))));
+            z[1] = self.add(even, odd);
+            z[2] = self.sub(even, odd);
+            z[3] = self.add(far, apart);
+            z[4] = self.sub(far, apart);
+            z[5] = y[3];
+        }
+        z
     }
 
     /// `Aᵀ z`: the first `m` of the result.
@@ -194,6 +242,130 @@ impl<const T: usize, const M: usize> WithSimd for Output<'_, T, M> {
             let count = self.size[1];
             // SAFETY: whoever computes this panel of this tile is the only one to write its pixels.
             unsafe { self.y.finish(&mut pixels[..count], self.columns, &to[..count], &self.finish) };
+        }
+    }
+}
+
+/// `u[start + f · apart + o] = G g Gᵀ` for a channel and the filters of a panel, with `g[k · WIDTH + o]` the samples of the windows.
+/// Nobody else writes these numbers.
+pub struct Weights<'a, const T: usize> {
+    pub g: &'a [f32; 9 * WIDTH],
+    /// Whether the windows are read from their last sample to their first.
+    pub turned: bool,
+    pub u: Results<'a>,
+    pub start: usize,
+    pub apart: usize,
+}
+
+impl<const T: usize> WithSimd for Weights<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let lanes = Lanes(simd);
+        let u = self.u.pointer(self.start, (T * T - 1) * self.apart + WIDTH);
+        for o in (0..WIDTH).step_by(S::F32_LANES) {
+            let mut half = [[simd.splat_f32s(0.0); 3]; T];
+            for j in 0..3 {
+                let sample = |i: usize| if self.turned { 8 - (3 * i + j) } else { 3 * i + j };
+                // SAFETY: a panel has whole vectors of every sample.
+                let g = std::array::from_fn(|i| unsafe { lanes.load(self.g.as_ptr().add(sample(i) * WIDTH + o)) });
+                let column = lanes.weights::<T>(g);
+                (0..T).for_each(|i| half[i][j] = column[i]);
+            }
+            for (i, row) in half.into_iter().enumerate() {
+                for (j, x) in lanes.weights::<T>(row).into_iter().enumerate() {
+                    // SAFETY: a panel of all frequencies lies in the results, and whoever makes this transform is the only one
+                    // to write it.
+                    unsafe { lanes.store(u.add((i * T + j) * self.apart + o), x) };
+                }
+            }
+        }
+    }
+}
+
+/// `z[start + f · apart + c] = A dY Aᵀ` of a tile, for the columns of a panel, with `y[0]` the first of them at the tile's first pixel.
+/// Nobody else writes these numbers.
+pub struct Slopes<'a, const T: usize, const M: usize> {
+    pub y: &'a [f32],
+    /// Numbers to the next row and pixel.
+    pub steps: [usize; 2],
+    pub columns: usize,
+    /// Rows and columns of the tile that lie in the result: the others are zero.
+    pub size: [usize; 2],
+    pub z: Results<'a>,
+    pub start: usize,
+    pub apart: usize,
+}
+
+impl<const T: usize, const M: usize> WithSimd for Slopes<'_, T, M> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let lanes = Lanes(simd);
+        let ([rows, columns], [row, pixel]) = (self.size, self.steps);
+        let last = (rows - 1) * row + (columns - 1) * pixel + self.columns;
+        assert!(
+            last <= self.y.len() && self.columns.is_multiple_of(S::F32_LANES),
+            "bug: a tile that ends behind its map"
+        );
+        let z = self.z.pointer(self.start, (T * T - 1) * self.apart + self.columns);
+        let none = simd.splat_f32s(0.0);
+        for c in (0..self.columns).step_by(S::F32_LANES) {
+            let mut half = [[none; M]; T];
+            for j in 0..columns.min(M) {
+                let y: [S::f32s; M] = std::array::from_fn(|i| {
+                    if i >= rows {
+                        return none;
+                    }
+                    // SAFETY: the last pixel of the last row that counts lies in the map, as asserted.
+                    unsafe { lanes.load(self.y.as_ptr().add(i * row + j * pixel + c)) }
+                });
+                let column = lanes.slopes::<T, M>(y);
+                (0..T).for_each(|i| half[i][j] = column[i]);
+            }
+            for (i, row) in half.into_iter().enumerate() {
+                for (j, x) in lanes.slopes::<T, M>(row).into_iter().enumerate() {
+                    // SAFETY: the columns of all frequencies lie in the results, and whoever makes this transform is the only
+                    // one to write them.
+                    unsafe { lanes.store(z.add((i * T + j) * self.apart + c), x) };
+                }
+            }
+        }
+    }
+}
+
+/// `dg[k · WIDTH + o] = Gᵀ u G` for a channel and the filters of a panel, with `u[f · apart + o]` the sums of a frequency.
+pub struct Samples<'a, const T: usize> {
+    pub u: &'a [f32],
+    pub apart: usize,
+    pub dg: &'a mut [f32],
+}
+
+impl<const T: usize> WithSimd for Samples<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let lanes = Lanes(simd);
+        let last = (T * T - 1) * self.apart + WIDTH;
+        assert!(last <= self.u.len() && self.dg.len() == 9 * WIDTH, "bug: sums that end behind their frequencies");
+        for o in (0..WIDTH).step_by(S::F32_LANES) {
+            let mut half = [[simd.splat_f32s(0.0); T]; 3];
+            for j in 0..T {
+                let u = self.u.as_ptr().wrapping_add(j * self.apart + o);
+                // SAFETY: the panel of the last frequency is there, as asserted, and has whole vectors.
+                let u = std::array::from_fn(|i| unsafe { lanes.load(u.add(i * T * self.apart)) });
+                let column = lanes.gradient::<T>(u);
+                (0..3).for_each(|i| half[i][j] = column[i]);
+            }
+            for (i, row) in half.into_iter().enumerate() {
+                for (j, x) in lanes.gradient::<T>(row).into_iter().enumerate() {
+                    // SAFETY: there is room for whole vectors of every sample, as asserted.
+                    unsafe { lanes.store(self.dg.as_mut_ptr().add((3 * i + j) * WIDTH + o), x) };
+                }
+            }
         }
     }
 }
