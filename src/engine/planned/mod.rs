@@ -67,7 +67,7 @@ struct Ready<'g> {
 enum Step<'g> {
     Draw { value: ValueId, leaf: &'g Leaf, into: Place },
     Seed(Place),
-    Call(Call<'g>),
+    Call(Box<Call<'g>>),
 }
 
 impl Step<'_> {
@@ -166,10 +166,10 @@ impl<'g> Ready<'g> {
             }
             Instruction::Seed(place) => Step::Seed(*place),
             Instruction::Compute { value, inputs, into } => {
-                Step::Call(Call::forward(graph, *value, inputs, *into, batch, trains, &mut fixed))
+                Step::Call(Call::forward(graph, *value, inputs, *into, batch, trains, &mut fixed).into())
             }
             Instruction::Pullback { value, inputs, output, cotangent, into } => {
-                Step::Call(Call::pullback(graph, *value, inputs, *output, *cotangent, into, batch, trains))
+                Step::Call(Call::pullback(graph, *value, inputs, *output, *cotangent, into, batch, trains).into())
             }
         };
         let steps = program.steps.iter().map(step).collect();
