@@ -13,6 +13,7 @@ mod products;
 mod signatures;
 mod tapes;
 mod threads;
+mod winograd;
 
 use dfdx::prelude::NoneTape;
 use mtlc::base::{DType, Type};

@@ -7,25 +7,24 @@ use mtlc::kernels::cpu::{Backward, Gradient, Input, Shapes, find};
 use mtlc::ops::conv_transpose2d::ConvTranspose2d;
 use mtlc::ops::conv2d::Conv2d;
 use mtlc::ops::epilogue::{Activation, Epilogue};
-use mtlc::ops::precision::Precision;
 use mtlc::ops::pullback::pullback;
 use mtlc::ops::{Op, Value};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// Largest error of a sum, in parts of the largest number of the right result.
-const DIRECT: f32 = 1e-5;
+pub const DIRECT: f32 = 1e-5;
 
 /// The same where Winograd may compute it by tiles of four by four outputs; tiles of two by two are as good as direct sums.
-const MINIMAL: f32 = 1e-4;
+pub const MINIMAL: f32 = 1e-4;
 
-struct Case {
-    op: Op,
-    types: Vec<Type>,
-    batch: usize,
-    trains: bool,
+pub struct Case {
+    pub op: Op,
+    pub types: Vec<Type>,
+    pub batch: usize,
+    pub trains: bool,
     /// The largest tile of Winograd in training.
-    winograd: usize,
+    pub winograd: usize,
 }
 
 fn map(dims: &[usize]) -> Type {
@@ -36,8 +35,8 @@ fn fixed(dims: &[usize]) -> Type {
     Type::fixed(DType::F32, dims)
 }
 
-fn conv(stride: [usize; 2], padding: [usize; 4], dilation: [usize; 2], groups: usize) -> Conv2d {
-    Conv2d { stride, padding, dilation, groups, bias: false, epilogue: Epilogue::default(), precision: Precision::F32 }
+pub fn conv(stride: [usize; 2], padding: [usize; 4], dilation: [usize; 2], groups: usize) -> Conv2d {
+    Conv2d { stride, padding, dilation, groups, bias: false, epilogue: Epilogue::default() }
 }
 
 /// `[batch, channels, pixels]` to `[batch, pixels, channels]`, or back.
@@ -60,7 +59,7 @@ fn stored(x: &[f32], t: &Type, batch: usize, back: bool) -> Vec<f32> {
 
 /// Result, result with prepared weights, and gradients, all in row-major order. Gradients begin with `before` and are added to
 /// when that is a number.
-fn by_kernel(case: &Case, inputs: &[Vec<f32>], cotangent: &[f32], before: Option<f32>) -> [Vec<Vec<f32>>; 2] {
+pub fn by_kernel(case: &Case, inputs: &[Vec<f32>], cotangent: &[f32], before: Option<f32>) -> [Vec<Vec<f32>>; 2] {
     let (output, kernel) = (case.op.signature(&case.types).expect("the types fit"), find(&case.op).expect("a kernel"));
     let shapes = Shapes {
         channels_last: true,
@@ -91,11 +90,11 @@ fn by_kernel(case: &Case, inputs: &[Vec<f32>], cotangent: &[f32], before: Option
     [vec![stored(&y, &output, case.batch, true)], places]
 }
 
-fn largest(x: &[f32]) -> f32 {
+pub fn largest(x: &[f32]) -> f32 {
     x.iter().fold(0.0, |a: f32, b| a.max(b.abs()))
 }
 
-fn check(case: &Case, rng: &mut ChaCha8Rng, tolerance: f32) {
+pub fn check(case: &Case, rng: &mut ChaCha8Rng, tolerance: f32) {
     let mut numbers = |n: usize| (0..n).map(|_| rng.gen_range(-1.0..1.0f32)).collect::<Vec<f32>>();
     let inputs: Vec<Vec<f32>> = case.types.iter().map(|t| numbers(t.elements(case.batch))).collect();
     let output = case.op.signature(&case.types).expect("the types fit");
@@ -127,7 +126,7 @@ fn check(case: &Case, rng: &mut ChaCha8Rng, tolerance: f32) {
 }
 
 /// The case of a convolution, with a bias and an epilogue when they are asked for.
-fn of_conv(mut op: Conv2d, [c, h, w]: [usize; 3], out: usize, kernel: [usize; 2], batch: usize) -> Case {
+pub fn of_conv(mut op: Conv2d, [c, h, w]: [usize; 3], out: usize, kernel: [usize; 2], batch: usize) -> Case {
     let mut types = vec![map(&[c, h, w]), fixed(&[out, c / op.groups, kernel[0], kernel[1]])];
     if op.bias {
         types.push(fixed(&[out]));
@@ -245,54 +244,6 @@ fn minimal_filtering_agrees_with_the_definition() {
         }
     }
     assert!([9, 16, 36].iter().all(|way| ways.contains(way)), "{ways:?}");
-}
-
-/// In training, forward and both gradients, as far as a call allows: tiles at every edge, several groups of tiles, paddings for
-/// which the image's gradient reads beyond its source or is not computed by tiles, filters that fill half a panel; and where it is
-/// allowed, the result is not that of direct sums.
-#[test]
-fn minimal_filtering_in_training_agrees_with_the_definition() {
-    let mut rng = ChaCha8Rng::seed_from_u64(18);
-    for (x, out, padding, batch) in [
-        ([64, 14, 13], 64, [1; 4], 2),
-        ([16, 9, 11], 16, [0; 4], 3),
-        ([32, 29, 30], 48, [0, 1, 2, 0], 3),
-        ([64, 33, 31], 64, [1; 4], 8),
-        ([48, 19, 5], 112, [2, 2, 1, 1], 9),
-        ([96, 8, 9], 160, [1; 4], 5),
-        ([32, 17, 18], 32, [3, 3, 2, 2], 4),
-        ([128, 7, 7], 128, [1; 4], 8),
-    ] {
-        for residual in [false, true] {
-            // At a kink, sums that differ in their last bits may take different sides.
-            let epilogue = Epilogue { residual, activation: residual.then_some(Activation::Tanh) };
-            let op = Conv2d { bias: residual, epilogue, ..conv([1; 2], padding, [1; 2], 1) };
-            for (winograd, tolerance) in [(0, DIRECT), (2, DIRECT), (4, MINIMAL)] {
-                // Behind an activation, results are smaller than the sums that err.
-                let tolerance = if residual { 4.0 * tolerance } else { tolerance };
-                check(&Case { winograd, ..of_conv(op.clone(), x, out, [3, 3], batch) }, &mut rng, tolerance);
-            }
-        }
-    }
-}
-
-/// What a call allows is what it gets: forward and both gradients round in another way for each size of tiles, and where none
-/// are allowed they are direct sums.
-#[test]
-fn tiles_are_taken_where_they_are_allowed() {
-    let mut rng = ChaCha8Rng::seed_from_u64(19);
-    let mut numbers = |n: usize| (0..n).map(|_| rng.gen_range(-1.0..1.0f32)).collect::<Vec<f32>>();
-    let case = of_conv(conv([1; 2], [1; 4], [1; 2], 1), [64, 32, 32], 64, [3, 3], 8);
-    let inputs: Vec<Vec<f32>> = case.types.iter().map(|t| numbers(t.elements(8))).collect();
-    let cotangent = numbers(8 * 64 * 32 * 32);
-    let [off, two, four] = [0, 2, 4].map(|winograd| {
-        let case = Case { op: case.op.clone(), types: case.types.clone(), winograd, ..case };
-        by_kernel(&case, &inputs, &cotangent, None).concat()
-    });
-    for (what, i) in [("the result", 0), ("the gradient of the image", 1), ("the gradient of the weights", 2)] {
-        assert!(off[i] != four[i] && two[i] != four[i], "{what} is not computed by tiles of 4");
-        assert!(largest(&off[i]) > 1.0 && off[i] != two[i], "{what} is not computed by tiles of 2");
-    }
 }
 
 /// Weights that were prepared for one batch serve any other.
