@@ -16,6 +16,7 @@ mod finish;
 mod fold;
 mod gelu;
 mod group_norm;
+mod lanes;
 mod layer_norm;
 mod linear;
 mod loss;

@@ -9,15 +9,17 @@
 //! So one walk over memory sums, where sums are asked for, and one writes. Neither keeps `dz`: where the activation is
 //! [`Limits`], `dz` follows from `dy` and `y` as they are read, and otherwise it is computed a block at a time.
 
+mod walks;
+
 use super::channels::{Cut, planes, rows, transpose};
 use super::finish::{Limits, apply, slopes};
-use super::math::vectorised;
 use super::parallel::tasks;
 use super::parallel::{pieces, scratch};
 use super::tile::Results;
 use super::{Backward, Gradient, Input, Kernel, Shapes};
 use crate::ops::batch_norm::BatchNorm;
 use std::ops::Range;
+use walks::{Forward, Sums, Write};
 
 /// What the norm does to each channel: a strip each of `m`, `s` and `β`.
 struct Norm<'a> {
@@ -45,26 +47,8 @@ fn with_norm<R>(op: &BatchNorm, inputs: &[Input], channels: usize, f: impl FnOnc
 impl Norm<'_> {
     /// `y = f(z + residual)` for whole rows, `f` the limits; without a residual its slice is empty.
     fn forward(&self, x: &[f32], residual: &[f32], limits: Limits, y: &mut [f32]) {
-        vectorised(
-            #[inline(always)]
-            || {
-                for (i, y) in y.chunks_mut(self.cut.strip).enumerate() {
-                    let (start, n) = (i * self.cut.strip, y.len());
-                    let x = &x[start..][..n];
-                    let (mean, scale, beta) = (&self.mean[..n], &self.scale[..n], &self.beta[..n]);
-                    if residual.is_empty() {
-                        for j in 0..n {
-                            y[j] = limits.hold((x[j] - mean[j]) * scale[j] + beta[j]);
-                        }
-                    } else {
-                        let residual = &residual[start..][..n];
-                        for j in 0..n {
-                            y[j] = limits.hold((x[j] - mean[j]) * scale[j] + beta[j] + residual[j]);
-                        }
-                    }
-                }
-            },
-        );
+        let (mean, scale, beta) = (self.mean, self.scale, self.beta);
+        pulp::Arch::new().dispatch(Forward { x, residual, mean, scale, beta, limits, y });
     }
 }
 
@@ -106,21 +90,8 @@ impl Back<'_> {
         cut.sums::<2>(self.dy.len(), 3, totals, |range, sums| {
             let (plain, along) = sums.split_at_mut(cut.strip);
             self.with_dz(range.clone(), |dy, y, limits| {
-                vectorised(
-                    #[inline(always)]
-                    || {
-                        for (i, dy) in dy.chunks(cut.strip).enumerate() {
-                            let (start, n) = (i * cut.strip, dy.len());
-                            let (x, y) = (&self.x[range.start + start..][..n], &y[start..][..n]);
-                            let (plain, along, mean) = (&mut plain[..n], &mut along[..n], &self.norm.mean[..n]);
-                            for j in 0..n {
-                                let dz = limits.pass(dy[j], y[j]);
-                                plain[j] += dz;
-                                along[j] += dz * (x[j] - mean[j]);
-                            }
-                        }
-                    },
-                );
+                let (x, mean) = (&self.x[range.clone()], self.norm.mean);
+                pulp::Arch::new().dispatch(Sums { dy, y, x, mean, limits, plain, along });
             });
         });
     }
@@ -138,60 +109,12 @@ impl Back<'_> {
                 Some((unsafe { data.part(range.start, range.len()) }, *add))
             });
             self.with_dz(range.clone(), |dy, y, limits| {
-                vectorised(
-                    #[inline(always)]
-                    || {
-                        for start in (0..dy.len()).step_by(cut.strip) {
-                            let n = cut.strip.min(dy.len() - start);
-                            let (dy, y) = (&dy[start..][..n], &y[start..][..n]);
-                            if let Some((dx, add)) = &mut dx {
-                                let dx = &mut dx[start..][..n];
-                                let scale = &self.norm.scale[..n];
-                                if b.is_empty() {
-                                    put(
-                                        dx,
-                                        *add,
-                                        #[inline(always)]
-                                        |j| limits.pass(dy[j], y[j]) * scale[j],
-                                    );
-                                } else {
-                                    let x = &self.x[range.start + start..][..n];
-                                    let (mean, a, b) = (&self.norm.mean[..n], &a[..n], &b[..n]);
-                                    put(
-                                        dx,
-                                        *add,
-                                        #[inline(always)]
-                                        |j| (limits.pass(dy[j], y[j]) - a[j] - (x[j] - mean[j]) * b[j]) * scale[j],
-                                    );
-                                }
-                            }
-                            if let Some((dr, add)) = &mut dr {
-                                put(
-                                    &mut dr[start..][..n],
-                                    *add,
-                                    #[inline(always)]
-                                    |j| limits.pass(dy[j], y[j]),
-                                );
-                            }
-                        }
-                    },
-                );
+                let x = if b.is_empty() { &[] } else { &self.x[range.clone()] };
+                let (mean, scale) = (self.norm.mean, self.norm.scale);
+                let (dx, dr) = (dx.take(), dr.take());
+                pulp::Arch::new().dispatch(Write { dy, y, x, mean, scale, a, b, limits, dx, dr });
             });
         });
-    }
-}
-
-/// Writes or adds `value(j)` to number `j`.
-#[inline(always)]
-fn put(data: &mut [f32], add: bool, value: impl Fn(usize) -> f32) {
-    if add {
-        for (j, g) in data.iter_mut().enumerate() {
-            *g += value(j);
-        }
-    } else {
-        for (j, g) in data.iter_mut().enumerate() {
-            *g = value(j);
-        }
     }
 }
 

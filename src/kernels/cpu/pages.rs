@@ -21,6 +21,7 @@ pub fn reserve<T>(buffer: &mut Vec<T>, len: usize) {
 #[cfg(target_os = "linux")]
 fn advise<T>(spare: &mut [std::mem::MaybeUninit<T>]) {
     use std::ffi::{c_int, c_void};
+    // SAFETY: the signature is that of the system's library, where `size_t` is `usize`.
     unsafe extern "C" {
         fn madvise(start: *mut c_void, len: usize, advice: c_int) -> c_int;
     }

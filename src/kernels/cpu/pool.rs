@@ -4,6 +4,7 @@
 //! apart, a position writes the pixels of its window; elsewhere the winners of some rows of positions are kept, and each pixel
 //! gathers from the positions that read it. Either way it is written once, and by one thread.
 
+use super::lanes::{load, store};
 use super::math::vectorised;
 use super::parallel::tasks;
 use super::parallel::{pieces, scratch};
@@ -103,23 +104,6 @@ struct Window {
     rows: Range<usize>,
     columns: Range<usize>,
     first: f32,
-}
-
-/// Up to a register of numbers.
-#[inline(always)]
-fn load<S: Simd>(simd: S, x: &[f32]) -> S::f32s {
-    match S::as_simd_f32s(x).0 {
-        [whole] => *whole,
-        _ => simd.partial_load_f32s(x),
-    }
-}
-
-#[inline(always)]
-fn store<S: Simd>(simd: S, y: &mut [f32], value: S::f32s) {
-    match S::as_mut_simd_f32s(y).0 {
-        [whole] => *whole = value,
-        _ => simd.partial_store_f32s(y, value),
-    }
 }
 
 /// The results, or the winners, of row `oy` of positions of an image.

@@ -2,6 +2,7 @@
 
 use super::WIDTH;
 use super::isa::chosen;
+use crate::kernels::cpu::lanes::fetch;
 
 /// Rows and columns of a block.
 pub const BLOCK: usize = 16;
@@ -59,10 +60,15 @@ pub fn panel_of_rows(panel: &mut [f32], x: &[f32], x_row: usize, columns: usize,
     }
 }
 
+/// How many rows ahead a panel's columns are fetched: each row may stand in another page, where the machine's own prefetching ends.
+const AHEAD: usize = 16;
+
 /// Makes a panel of up to `WIDTH` columns: `panel[k][c] = x[k · x_row + c]`, and 0 in columns that are missing.
 pub fn panel_of_columns(panel: &mut [f32], x: &[f32], x_row: usize, columns: usize, depth: usize) {
     assert!(columns <= WIDTH && panel.len() == depth * WIDTH, "bug: a panel of another size");
     for (k, row) in panel.chunks_exact_mut(WIDTH).enumerate() {
+        fetch(x.as_ptr().wrapping_add((k + AHEAD) * x_row));
+        fetch(x.as_ptr().wrapping_add((k + AHEAD) * x_row + BLOCK));
         match x[k * x_row..].first_chunk::<WIDTH>() {
             // Copies of a constant length are a few instructions.
             Some(x) if columns == WIDTH => row.copy_from_slice(x),
