@@ -36,7 +36,15 @@ fn fixed(dims: &[usize]) -> Type {
 }
 
 pub fn conv(stride: [usize; 2], padding: [usize; 4], dilation: [usize; 2], groups: usize) -> Conv2d {
-    Conv2d { stride, padding, dilation, groups, bias: false, epilogue: Epilogue::default() }
+    Conv2d {
+        stride,
+        padding,
+        dilation,
+        groups,
+        bias: false,
+        epilogue: Epilogue::default(),
+        precision: Default::default(),
+    }
 }
 
 /// `[batch, channels, pixels]` to `[batch, pixels, channels]`, or back.
