@@ -66,7 +66,7 @@ pub fn tanh(x: f32) -> f32 {
     if x.abs() < 0.625 { near } else { far }
 }
 
-/// The error function, off by at most 5 · 10⁻⁷: on [−4, 4] the quotient of two polynomials in x², the first times x, which takes
+/// The error function, off by at most 4.5 · 10⁻⁷, nearly all of it rounding: on [−4, 4] the quotient of two polynomials in x², the first times x, which takes
 /// half the operations of a formula by a power; ±1 beyond.
 #[inline(always)]
 pub fn erf(x: f32) -> f32 {
@@ -78,7 +78,7 @@ pub fn erf(x: f32) -> f32 {
     let p = p * z - 7.349_906_3e-4;
     let p = p * z - 2.954_6e-3;
     let p = p * z - 1.609_603_3e-2;
-    let q = -1.456_607_1e-5;
+    let q = -1.456_607_2e-5;
     let q = q * z - 2.133_740_5e-4;
     let q = q * z - 1.682_827e-3;
     let q = q * z - 7.373_329_3e-3;
@@ -193,7 +193,7 @@ mod tests {
     fn erf_is_right_over_the_whole_range() {
         for x in range().chain((-50_000..50_000).map(|i| i as f32 * 1e-4)) {
             let error = (f64::from(erf(x)) - libm::erf(f64::from(x))).abs();
-            assert!(error <= 5e-7, "erf({x:e}) is off by {error:e}");
+            assert!(error <= 4.5e-7, "erf({x:e}) is off by {error:e}");
         }
         assert!(erf(f32::NAN).is_nan());
         assert_eq!([erf(4.0), erf(f32::NEG_INFINITY), erf(0.0)], [1.0, -1.0, 0.0]);

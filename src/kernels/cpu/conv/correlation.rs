@@ -9,7 +9,7 @@ use super::axis::Axis;
 use super::frame::{Frame, Images};
 use crate::kernels::cpu::bank::Bank;
 use crate::kernels::cpu::parallel::{pieces, scratch, tasks};
-use crate::kernels::cpu::tile::{Finish, ROWS, Results, Tile, WIDTH};
+use crate::kernels::cpu::tile::{Finish, ROWS, Results, Tile, WIDTH, panel_of_rows};
 use std::ops::Range;
 
 /// Numbers of the source that a task reads: a quarter of a core's second cache.
@@ -112,25 +112,43 @@ impl Correlation {
         tasks(count, 4 * samples * some * WIDTH, |task| {
             let (g, panel, block) = (task / blocks / panels, task / blocks % panels, task % blocks);
             let width = WIDTH.min(self.to - panel * WIDTH);
+            let channels = block * some..((block + 1) * some).min(self.from);
             let w = &w[g * self.from * self.to * samples + panel * WIDTH * self.strides[1]..];
-            for phase in (0..phases[0]).flat_map(|y| (0..phases[1]).map(move |x| [y, x])) {
-                let [down, across] = [0, 1].map(|a| self.axes[a].phase(phase[a]));
-                let depth = down.taps * across.taps * self.from;
-                let start = g * self.packed_group() + self.packed_phase(phase) + panel * depth * WIDTH;
-                for tap in 0..down.taps * across.taps {
-                    let (ty, tx) = (tap / across.taps, tap % across.taps);
-                    let sample = down.sample(ty) * kernel + across.sample(tx);
-                    let channels = block * some..((block + 1) * some).min(self.from);
-                    let at = start + (tap * self.from + channels.start) * WIDTH;
-                    // SAFETY: each task writes the rows of its own panel, phase, tap and channels, which no other writes.
-                    let rows = unsafe { results.part(at, channels.len() * WIDTH) };
-                    for (row, c) in rows.chunks_exact_mut(WIDTH).zip(channels) {
-                        let w = w[c * self.strides[0] + sample..].iter().step_by(self.strides[1]);
-                        row[..width].iter_mut().zip(w).for_each(|(p, w)| *p = *w);
-                        row[width..].fill(0.0);
+            // Calls `fill` with the rows of a phase's tap, one for each of the channels, and with the tap's sample.
+            let each = |fill: &dyn Fn(&mut [f32], usize)| {
+                for phase in (0..phases[0]).flat_map(|y| (0..phases[1]).map(move |x| [y, x])) {
+                    let [down, across] = [0, 1].map(|a| self.axes[a].phase(phase[a]));
+                    let depth = down.taps * across.taps * self.from;
+                    let start = g * self.packed_group() + self.packed_phase(phase) + panel * depth * WIDTH;
+                    for tap in 0..down.taps * across.taps {
+                        let (ty, tx) = (tap / across.taps, tap % across.taps);
+                        let at = start + (tap * self.from + channels.start) * WIDTH;
+                        // SAFETY: each task writes the rows of its own panel, phase, tap and channels, which no other writes.
+                        let rows = unsafe { results.part(at, channels.len() * WIDTH) };
+                        fill(rows, down.sample(ty) * kernel + across.sample(tx));
                     }
                 }
+            };
+            if self.strides[0] == samples {
+                // The windows of a filter stand behind each other, so filters are rows: they are transposed, and then sorted.
+                let depth = channels.len() * samples;
+                return scratch(depth * WIDTH, |columns| {
+                    panel_of_rows(columns, &w[channels.start * samples..], self.strides[1], width, depth);
+                    each(&|rows, sample| {
+                        let columns = columns[sample * WIDTH..].chunks(samples * WIDTH);
+                        for (row, column) in rows.chunks_exact_mut(WIDTH).zip(columns) {
+                            row.copy_from_slice(&column[..WIDTH]);
+                        }
+                    });
+                });
             }
+            each(&|rows, sample| {
+                for (row, c) in rows.chunks_exact_mut(WIDTH).zip(channels.clone()) {
+                    let w = w[c * self.strides[0] + sample..].iter().step_by(self.strides[1]);
+                    row[..width].iter_mut().zip(w).for_each(|(p, w)| *p = *w);
+                    row[width..].fill(0.0);
+                }
+            });
         });
     }
 
