@@ -108,9 +108,12 @@ class Torch:
             try:
                 # The compiler runs at the first call, which must move nothing.
                 self.model.train(mode == "train")
-                before = {path: tensor.clone() for path, tensor in self.model.state_dict().items()}
+                kept = [*self.model.parameters(), *self.model.buffers()]
+                before = [tensor.detach().clone() for tensor in kept]
                 self.model(self.x).sum().backward()
-                self.model.load_state_dict(before)
+                with torch.no_grad():
+                    for tensor, first in zip(kept, before):
+                        tensor.copy_(first)
                 self.model.zero_grad(set_to_none=True)
             except Exception as wrong:
                 raise Unavailable(first_line(wrong)) from wrong
@@ -159,11 +162,11 @@ class OnnxRuntime:
         x = rows[Torch.names(rows)[0]]
         self.note = None
         parts = model.alone() if hasattr(model, "alone") else [model]
-        self.sessions = [self.session(spec, part.eval(), x, threads) for part in parts]
+        self.sessions = [self.session(spec, part.eval(), x, threads, len(parts) > 1) for part in parts]
         self.feeds = [{session.get_inputs()[0].name: x} for session in self.sessions]
         self.first = np.concatenate([self.once() for _ in range(WARM_UP)][0], 1)
 
-    def session(self, spec, model, x, threads):
+    def session(self, spec, model, x, threads, several):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "model.onnx")
             try:
@@ -174,6 +177,9 @@ class OnnxRuntime:
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+            if several:
+                # Threads of models that wait for their turn would spin, and take the processors from the one that runs.
+                options.add_session_config_entry("session.intra_op.allow_spinning", "0")
             return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def fuse(self, path):

@@ -138,13 +138,22 @@ def ratio(theirs, ours):
     return f"{theirs / ours:.2f}×"
 
 
+# A process counts as its own what the process it was forked from had resident, so a small one starts it.
+PEAK = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE)
+text = process.stdout.read().decode()
+_, status, usage = os.wait4(process.pid, 0)
+print(status, usage.ru_maxrss * 1024, text)
+"""
+
+
 def peak(command):
     """Peak resident bytes of a command, and what it printed."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
-    text = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    assert status == 0, f"{command} failed"
-    return usage.ru_maxrss * 1024, text
+    text = subprocess.run([sys.executable, "-S", "-c", PEAK, *command], stdout=subprocess.PIPE, text=True, check=True).stdout
+    status, most, printed = text.split(" ", 2)
+    assert status == "0", f"{command} failed"
+    return int(most), printed
 
 
 def memory(work, args):
