@@ -29,6 +29,12 @@ impl Block {
         self.len == 0
     }
 
+    /// Forgets the numbers, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.lines.clear();
+        self.len = 0;
+    }
+
     /// Makes the block at least `len` long; new numbers are 0.
     pub fn grow(&mut self, len: usize) {
         if len > self.len {

@@ -2,8 +2,9 @@
 //!
 //! What a thread computes never depends on how many there are: pieces are cut by sizes alone, and every number has one writer.
 
+use super::arena::Block;
+use super::team;
 use super::tile::Results;
-use super::{pages, team};
 use std::cell::RefCell;
 
 pub use super::team::{set_threads, threads, with_threads};
@@ -51,55 +52,69 @@ pub fn long(data: &mut [f32], f: impl Fn(usize, &mut [f32]) + Sync) {
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(vec![]) };
+    /// Buffers that nobody uses now.
+    static SCRATCH: RefCell<Vec<Block>> = const { RefCell::new(vec![]) };
 }
 
-/// Calls `f` with `len` numbers of any value, from a buffer that the thread keeps. A call within a call gets another.
-pub fn scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
-    let mut buffer = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
-    if buffer.len() < len {
+/// A buffer of the thread with room for `len` numbers: the smallest that has it, or else the largest, grown. So a thread soon
+/// has a buffer for each depth of calls, and takes no more memory.
+fn take(len: usize) -> Block {
+    let found = SCRATCH.with_borrow_mut(|free| {
+        let fits = |block: &Block| if block.len() >= len { (0, block.len()) } else { (1, usize::MAX - block.len()) };
+        let best = (0..free.len()).min_by_key(|&i| fits(&free[i]))?;
+        Some(free.swap_remove(best))
+    });
+    let mut block = found.unwrap_or_default();
+    if block.len() < len {
         // What stands there is of no use to anyone, and need not be copied.
-        buffer.clear();
-        pages::reserve(&mut buffer, len);
-        buffer.resize(len, 0.0);
+        block.clear();
+        block.grow(len);
     }
-    let result = f(&mut buffer[..len]);
-    SCRATCH.with_borrow_mut(|kept| kept.push(buffer));
+    block
+}
+
+fn give_back(block: Block) {
+    SCRATCH.with_borrow_mut(|free| free.push(block));
+}
+
+/// Calls `f` with `len` numbers of any value, from a buffer that the thread keeps and that begins at a cache line. A call within a
+/// call gets another.
+pub fn scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
+    let mut block = take(len);
+    let result = f(&mut block.as_mut_slice()[..len]);
+    give_back(block);
     result
 }
 
 /// Numbers in a buffer that the thread keeps, for as long as this lives.
 pub struct Kept {
-    buffer: Vec<f32>,
+    block: Block,
     len: usize,
 }
 
 /// As many zeros, from a buffer that the thread keeps.
 pub fn kept(len: usize) -> Kept {
-    let mut buffer = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
-    if buffer.len() < len {
-        buffer.resize(len, 0.0);
-    }
-    buffer[..len].fill(0.0);
-    Kept { buffer, len }
+    let mut block = take(len);
+    block.as_mut_slice()[..len].fill(0.0);
+    Kept { block, len }
 }
 
 impl std::ops::Deref for Kept {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        &self.buffer[..self.len]
+        &self.block.as_slice()[..self.len]
     }
 }
 
 impl std::ops::DerefMut for Kept {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.buffer[..self.len]
+        &mut self.block.as_mut_slice()[..self.len]
     }
 }
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        SCRATCH.with_borrow_mut(|kept| kept.push(std::mem::take(&mut self.buffer)));
+        give_back(std::mem::take(&mut self.block));
     }
 }
