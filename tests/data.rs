@@ -6,6 +6,7 @@ mod files;
 mod fuzz;
 mod later;
 mod spec;
+mod text;
 
 use files::{gzip, idx, npy, npz, png};
 use mtlc::data::{Array, Batch, Dataset, Split};
@@ -121,6 +122,26 @@ fn classes_by_name_and_by_number() {
     assert_eq!(batch.present["y"], [1.0, 1.0, 1.0, 0.0, 1.0]);
     assert_eq!(batch.values["x"].dims(), [5]);
     assert_eq!(data.class_names("y").expect("names"), ["cat", "dog"]);
+}
+
+/// The rows of the files for testing are the test split, whatever the shares of the others.
+#[test]
+fn idx_files_for_testing() {
+    let dir = folder(&[
+        ("i", &idx(8, &[5, 1, 2], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9])),
+        ("l", &idx(8, &[5], &[0, 1, 0, 1, 0])),
+        ("ti.gz", &gzip(&idx(8, &[2, 1, 2], &[50, 51, 52, 53]))),
+        ("tl", &idx(8, &[2], &[1, 0])),
+    ]);
+    let data = open(
+        dir.path(),
+        r#"idx("i", "l", test_images: "ti.gz", test_labels: "tl", split: [0.6, 0.4]) {
+           in x: f32[1, 1, 2] = images; y: class[2] = labels }"#,
+    );
+    let test = all(&data, Split::Test);
+    assert_eq!((f32s(&test, "x"), i64s(&test, "y")), (vec![50.0, 51.0, 52.0, 53.0], vec![1, 0]));
+    let rows: BTreeSet<usize> = [Split::Train, Split::Validation].iter().flat_map(|s| data.rows(*s)).copied().collect();
+    assert_eq!((data.rows(Split::Train).len(), rows), (3, (0..5).collect()));
 }
 
 #[test]

@@ -37,12 +37,12 @@ struct Link {
 impl Chain {
     /// Checks that each step takes what the one before gives, and that the end is what the model declared.
     ///
-    /// A fitted field gives form and classes of columns that the table lacks, and the state of every step.
+    /// `folder` is that of the source's first file, and `root` that of the spec. A fitted field gives form and classes of columns that the table lacks, and the state of every step.
     pub fn new(
         spec: &FieldSpec,
         columns: Vec<String>,
         table: &Table,
-        folder: &Path,
+        (folder, root): (&Path, &Path),
         fitted: Option<&FittedField>,
     ) -> Result<Chain> {
         let has_columns = columns.iter().all(|name| table.columns.contains_key(name));
@@ -51,7 +51,7 @@ impl Chain {
             _ => table.form(&columns),
         };
         let ty = spec.role.field_type();
-        let field = Field { is_target: spec.role.is_target(), ty, columns: &columns, folder };
+        let field = Field { is_target: spec.role.is_target(), ty, columns: &columns, folder, root };
         let mut form = start.clone();
         let mut shapes = format!("`{}` gives {form}", spec.column.signature.name);
         let mut reads_files = form.known().is_none();

@@ -97,10 +97,12 @@ impl Dataset {
             .collect();
         let whole = without_split(args);
         // Other files than the spec's are not laid out by splits.
+        let whole_of_others;
         let mut to_read = args;
         if let Purpose::Predict(_, Some(given)) = purpose {
             files = given.iter().map(|path| File { name: path.display().to_string(), path: path.clone() }).collect();
-            to_read = &whole;
+            whole_of_others = without_paths(&whole, part.paths);
+            to_read = &whole_of_others;
         }
         let settings = split::settings(if purpose.predicts() { &whole } else { args })?;
         let mut hash = Sha256::new();
@@ -127,7 +129,10 @@ impl Dataset {
         let mut chains = vec![];
         for (field, columns) in spec.fields.iter().zip(columns) {
             let state = purpose.fitted().and_then(|fitted| fitted.fields.get(&field.name));
-            let Some(mut chain) = diagnostics.take(Chain::new(field, columns, &table, folder, state)) else { continue };
+            let Some(mut chain) = diagnostics.take(Chain::new(field, columns, &table, (folder, &spec.root), state))
+            else {
+                continue;
+            };
             let learned = if state.is_none() { chain.learn(&table, &splits[0]) } else { Ok(()) };
             if diagnostics.take(learned).is_some() {
                 chains.push(chain);
@@ -290,6 +295,13 @@ impl fmt::Debug for Dataset {
 }
 
 /// The arguments of a source, asking for all rows.
+/// The arguments of a source without those that name files.
+fn without_paths(args: &Args, paths: &[&str]) -> Args {
+    let mut args = args.clone();
+    args.0.retain(|name, _| !paths.contains(name));
+    args
+}
+
 fn without_split(args: &Args) -> Args {
     let mut args = args.clone();
     let span = args.span("split").unwrap_or_default();

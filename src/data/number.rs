@@ -39,6 +39,12 @@ impl Numbers {
         Self { element, big_endian, bytes, start }
     }
 
+    /// Adds the elements of another array, of the same type.
+    pub fn append(&mut self, more: &Numbers) {
+        assert_eq!((self.element, self.big_endian), (more.element, more.big_endian), "bug: arrays of two types");
+        self.bytes.extend_from_slice(&more.bytes[more.start..]);
+    }
+
     /// The bits of element `i`, with the sign extended for signed integers.
     fn bits(&self, i: usize) -> u64 {
         let size = self.element.size_bytes();

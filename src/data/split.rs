@@ -71,11 +71,12 @@ pub fn settings(args: &Args) -> Result<Settings> {
 /// The rows of each split, ascending.
 ///
 /// Shares: rows are shuffled with ChaCha8 and cut at the rounded cumulative shares. `limit` keeps the first training rows of
-/// the shuffle.
+/// the shuffle. Where the source has rows for testing, those are the test split, and shares are of the rows before them.
 pub fn rows(args: &Args, settings: &Settings, table: &Table, count: usize) -> Result<[Vec<usize>; 3]> {
     let mut random = ChaCha8Rng::seed_from_u64(args.size("seed") as u64);
-    let mut order: Vec<usize> = (0..count).collect();
-    for i in (1..count).rev() {
+    let shuffled = table.test_from.unwrap_or(count).min(count);
+    let mut order: Vec<usize> = (0..shuffled).collect();
+    for i in (1..shuffled).rev() {
         order.swap(i, (random.next_u64() % (i as u64 + 1)) as usize);
     }
     let mut splits: [Vec<usize>; 3] = Default::default();
@@ -84,9 +85,21 @@ pub fn rows(args: &Args, settings: &Settings, table: &Table, count: usize) -> Re
             let (mut sum, mut from) = (0.0, 0);
             for (split, share) in splits.iter_mut().zip(shares) {
                 sum += share;
-                let to = ((sum * count as f64).round() as usize).clamp(from, count);
+                let to = ((sum * shuffled as f64).round() as usize).clamp(from, shuffled);
                 split.extend(&order[from..to]);
                 from = to;
+            }
+            if table.test_from.is_some() {
+                if shares.get(2).is_some_and(|share| *share > 0.0) {
+                    let span = args.span("split").unwrap_or_default();
+                    let message =
+                        format!("`{}` has files for testing, and the split asks for a share of the others", table.name);
+                    return Err(Diagnostic::error(message)
+                        .at(span)
+                        .help("share the others between training and validation: `split: [0.9, 0.1]`")
+                        .into());
+                }
+                splits[2] = (shuffled..count).collect();
             }
         }
         Settings::Named(name) => {

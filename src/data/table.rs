@@ -19,6 +19,8 @@ pub struct Table {
     pub lines: Vec<(String, usize)>,
     /// The split of every row, where folders say it.
     pub folds: Option<Vec<Split>>,
+    /// The row from which on rows are the test split, where the source has files for testing.
+    pub test_from: Option<usize>,
 }
 
 /// One column: a value per row.

@@ -45,6 +45,16 @@ fn splits() {
     ] {
         fault(name, table, &format!("csv(\"a.csv\", split: {split}) {field}"));
     }
+    let two = idx(8, &[2, 1, 1], &[0, 1]);
+    let wide = idx(8, &[2, 1, 2], &[0; 4]);
+    let idx_tests: &[(&str, &[u8])] = &[("i", &two), ("w", &wide), ("l", &idx(8, &[2], &[0, 1]))];
+    for (name, arguments) in [
+        ("split_idx_share", "test_images: \"i\", split: [0.5, 0.25, 0.25]"),
+        ("split_idx_sizes", "test_images: \"w\", split: [1.0]"),
+        ("split_idx_half", "labels: \"l\", test_images: \"i\", split: [1.0]"),
+    ] {
+        fault(name, idx_tests, &format!("idx(\"i\", {arguments}) {{ in x: f32[1, 1, 1] = images }}"));
+    }
     let image = idx(8, &[1, 1, 1], &[0]);
     fault("split_of_idx", &[("i", &image)], "idx(\"i\", split: \"fold\") { in x: f32[1, 1, 1] = images }");
     fault(
@@ -128,6 +138,21 @@ fn shapes() {
     csv("step_forget_input", "a,b,y\n1,2,3\n", "in x: f32[1] = column(\"y\") -> forget(0.5)");
     csv("step_normalize_list", "a,b,y\n1,2,3\n", "in x: f32[3] = columns(all) -> normalize(mean: [1, 2], std: 1)");
     csv("step_bytes_vocabulary", "a,b\n1,2\n", "in x: tokens[4] < 30 = column(\"a\") -> bytes(4)");
+    let words = |name: &str, vocabulary: &[u8], call: &str| {
+        let files: &[(&str, &[u8])] = &[("a.csv", b"a\nx\n"), ("vocab.txt", vocabulary)];
+        fault(
+            name,
+            files,
+            &format!("csv(\"a.csv\", split: [1.0]) {{ in x: tokens[4] < 5 = column(\"a\") -> {call} }}"),
+        );
+    };
+    let whole = b"[PAD]\n[UNK]\n[CLS]\n[SEP]\nx\ny\n";
+    words("step_wordpiece_absent", whole, "wordpiece(\"vocab.text\", 4)");
+    words("step_wordpiece_special", b"[PAD]\nx\n", "wordpiece(\"vocab.txt\", 4)");
+    words("step_wordpiece_not_text", b"\xff\xfe", "wordpiece(\"vocab.txt\", 4)");
+    words("step_wordpiece_json", b"{\"model\": {}}", "wordpiece(\"vocab.txt\", 4)");
+    words("step_wordpiece_vocabulary", whole, "wordpiece(\"vocab.txt\", 4)");
+    words("step_wordpiece_length", &whole[..24], "wordpiece(\"vocab.txt\", 2)");
     csv("step_categories_vocabulary", "a\nx\ny\nz\n", "in x: tokens[1] < 3 = column(\"a\") -> categories");
     csv("step_standardize_tokens", "a\nx\n", "in x: f32[1] = column(\"a\") -> categories -> standardize");
     let image = idx(8, &[1, 2, 2], &[0; 4]);

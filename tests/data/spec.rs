@@ -76,7 +76,11 @@ impl Parser<'_> {
                 let number = self.take(|c| c.is_ascii_digit() || "-.e".contains(c));
                 number.parse().map(Value::Int).unwrap_or_else(|_| Value::Float(number.parse().expect("a number")))
             }
-            _ => Value::Word(self.word()),
+            _ => match self.word().as_str() {
+                "true" => Value::Flag(true),
+                "false" => Value::Flag(false),
+                word => Value::Word(word.into()),
+            },
         };
         Arg { value, span: Span::new(start, self.at) }
     }

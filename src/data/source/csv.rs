@@ -64,7 +64,7 @@ fn read(args: &Args, files: &[File], hash: &mut Sha256) -> Result<Table> {
             (column, Column { file: name.clone(), rows: lines.len(), dims: vec![1], store, classes: None })
         })
         .collect();
-    Ok(Table { kind: "csv", name, columns, lines, folds: None })
+    Ok(Table { kind: "csv", name, columns, lines, folds: None, test_from: None })
 }
 
 /// Adds the records of one file; gives its header.

@@ -91,7 +91,7 @@ fn table(name: String, found: Vec<Found>, by_folders: bool) -> Table {
     if !classes.is_empty() {
         columns.insert("labels".to_string(), column(vec![1], Store::Cells(labels), Some(classes)));
     }
-    Table { kind: "folder", name, columns, lines, folds }
+    Table { kind: "folder", name, columns, lines, folds, test_from: None }
 }
 
 /// Adds the images of each class folder in `root`, and those that lie in `root` itself, which have no class.

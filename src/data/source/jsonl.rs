@@ -58,7 +58,7 @@ fn read(_: &Args, files: &[File], hash: &mut Sha256) -> Result<Table> {
             keys.insert(key.clone(), column);
         }
     }
-    diagnostics.into_result(Table { kind: "jsonl", name, columns: keys, lines, folds: None })
+    diagnostics.into_result(Table { kind: "jsonl", name, columns: keys, lines, folds: None, test_from: None })
 }
 
 fn parse(line: &[u8]) -> std::result::Result<Map<String, Value>, Fault> {

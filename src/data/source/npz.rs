@@ -50,7 +50,7 @@ fn read(_: &Args, files: &[File], hash: &mut Sha256) -> Result<Table> {
     if columns.is_empty() {
         return Err(damaged("the archive has no arrays").into());
     }
-    Ok(Table { kind: "npz", name: file.name.clone(), columns, lines: vec![], folds: None })
+    Ok(Table { kind: "npz", name: file.name.clone(), columns, lines: vec![], folds: None, test_from: None })
 }
 
 enum Trouble {

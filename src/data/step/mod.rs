@@ -28,6 +28,8 @@ pub struct Field<'a> {
     pub columns: &'a [String],
     /// The folder of the source's first file.
     pub folder: &'a Path,
+    /// The folder of the spec, where relative paths of arguments start.
+    pub root: &'a Path,
 }
 
 /// The row that an example comes from.
@@ -109,5 +111,6 @@ parts! {
         classes,
         categories,
         bytes,
+        wordpiece,
         forget,
 }
