@@ -1,6 +1,7 @@
 //! Data: values against numbers worked out by hand, splits, missing labels. Later runs are in `data/later.rs`, wrong files in
 //! `data/faults.rs`, damaged ones in `data/fuzz.rs`.
 
+mod augmentation;
 mod faults;
 mod files;
 mod fuzz;

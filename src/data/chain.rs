@@ -1,10 +1,12 @@
 //! The chain of one field: columns, steps and end, checked against each other before a value passes.
 
+use super::draw::Row;
 use super::end::{self, End, Prepared};
 use super::fit::FittedField;
 use super::form::{Cell, Example, Fault, Form};
 use super::problem::{self, Problems};
-use super::step::{Field, Row, STEPS, Step};
+use super::split::Split;
+use super::step::{Field, STEPS, Step};
 use super::table::{Store, Table};
 use super::{FieldSpec, FieldType};
 use crate::base::{Diagnostic, Diagnostics, Result, Span};
@@ -51,13 +53,14 @@ impl Chain {
             _ => table.form(&columns),
         };
         let ty = spec.role.field_type();
-        let field = Field { is_target: spec.role.is_target(), ty, columns: &columns, folder, root };
+        let mut field = Field { is_target: spec.role.is_target(), ty, columns: &columns, folder, root, nth: 0 };
         let mut form = start.clone();
         let mut shapes = format!("`{}` gives {form}", spec.column.signature.name);
         let mut reads_files = form.known().is_none();
         let mut links = vec![];
-        for call in &spec.steps {
+        for (k, call) in spec.steps.iter().enumerate() {
             let name = call.signature.name;
+            field.nth = spec.steps[..k].iter().filter(|before| before.signature.name == name).count();
             let part = STEPS.iter().find(|part| part.signature.name == name).expect("bound from the list");
             let (step, out) = (part.make)(&call.args, &form, &field).map_err(|fault| {
                 let diagnostic = Diagnostic::error(fault.message).at(call.span).note(shapes.clone());
@@ -106,7 +109,7 @@ impl Chain {
             }
             let mut problems = Problems::default();
             for &index in rows {
-                let seen = self.run(table, Row { index, trains: true }, k);
+                let seen = self.run(table, Row { index, split: Some(Split::Train), moment: None }, k);
                 if let Err(fault) = seen.and_then(|example| self.links[k].step.observe(example)) {
                     problems.add(|| self.place(table, index, &fault), fault.clone());
                 }
@@ -177,6 +180,11 @@ impl Chain {
             return Err(Fault::new("an input is missing").help(FILL));
         }
         Ok(prepared)
+    }
+
+    /// Whether a row of that split has another value each time it is asked for.
+    pub fn draws_on(&self, split: Split) -> bool {
+        self.links.iter().any(|link| link.step.draws_on().contains(&split))
     }
 
     /// Undoes the steps on predictions, from the last to the first.

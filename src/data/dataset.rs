@@ -4,6 +4,7 @@ use super::DataSpec;
 use super::batch::{Array, Batch};
 use super::cache::Cache;
 use super::chain::Chain;
+use super::draw::{Moment, Row};
 use super::end::{End, Prepared};
 use super::fit::Fitted;
 use super::form::Fault;
@@ -11,7 +12,6 @@ use super::problem::Problems;
 use super::select;
 use super::source::{self, File};
 use super::split::{self, Split};
-use super::step::Row;
 use super::table::Table;
 use crate::base::signature::{Arg, Args, Value};
 use crate::base::{DType, Diagnostic, Diagnostics, Result};
@@ -26,8 +26,8 @@ pub struct Dataset {
     table: Table,
     rows: usize,
     splits: [Vec<usize>; 3],
-    /// Whether each row trains.
-    trains: Vec<bool>,
+    /// The split of each row, if any.
+    of: Vec<Option<Split>>,
     chains: Vec<Chain>,
     cache: Cache,
     /// For each target, whether each row has it.
@@ -121,8 +121,10 @@ impl Dataset {
         } else {
             split::rows(args, &settings, &table, rows)?
         };
-        let mut trains = vec![false; rows];
-        splits[0].iter().for_each(|&row| trains[row] = true);
+        let mut of = vec![None; rows];
+        for (split, rows) in Split::ALL.into_iter().zip(&splits) {
+            rows.iter().for_each(|&row| of[row] = Some(split));
+        }
 
         let folder = files.first().and_then(|file| file.path.parent()).unwrap_or(Path::new(""));
         let mut diagnostics = Diagnostics::default();
@@ -145,7 +147,7 @@ impl Dataset {
         let cache = Cache::new(&chains, rows, used);
         let name = spec.name.clone();
         let present = IndexMap::new();
-        let mut dataset = Dataset { name, table, rows, splits, trains, chains, cache, present, fingerprint };
+        let mut dataset = Dataset { name, table, rows, splits, of, chains, cache, present, fingerprint };
         dataset.check(matches!(purpose, Purpose::Train))?;
         Ok(dataset)
     }
@@ -162,7 +164,7 @@ impl Dataset {
                 let rows = if whole || chain.may_lack(&self.table) { &self.splits[..] } else { &[] };
                 for &row in rows.iter().flatten() {
                     let checked = if whole {
-                        self.prepare(field, row).map(|value| present[row] = value != Prepared::Missing)
+                        self.prepare(field, row, None).map(|value| present[row] = value != Prepared::Missing)
                     } else {
                         chain.check_raw(&self.table, row)
                     };
@@ -196,6 +198,11 @@ impl Dataset {
 
     /// Prepared values of these rows, in this order. The same rows always give the same batch.
     pub fn batch(&self, rows: &[usize]) -> Result<Batch> {
+        self.batch_at(rows, None)
+    }
+
+    /// The same in a pass over the training rows, in which random steps draw.
+    pub fn batch_at(&self, rows: &[usize], moment: Option<Moment>) -> Result<Batch> {
         let mut diagnostics = Diagnostics::default();
         if let Some(row) = rows.iter().find(|&&row| row >= self.rows) {
             let message = format!("row {row} of `{}` was asked for, and it has {} rows", self.name, self.rows);
@@ -211,7 +218,7 @@ impl Dataset {
                 DType::F32 => Array::F32 { dims, data: Vec::with_capacity(rows.len() * size) },
                 DType::I64 => Array::I64 { dims, data: Vec::with_capacity(rows.len() * size) },
             };
-            for (&row, value) in rows.iter().zip(self.prepare_all(field, rows)) {
+            for (&row, value) in rows.iter().zip(self.prepare_all(field, rows, moment)) {
                 let value = value.unwrap_or_else(|fault| {
                     problems.add(|| chain.place(&self.table, row, &fault), fault.clone());
                     Prepared::Missing
@@ -229,31 +236,46 @@ impl Dataset {
     }
 
     /// The values of several rows; what takes long, such as images, is prepared by several threads.
-    fn prepare_all(&self, field: usize, rows: &[usize]) -> Vec<std::result::Result<Prepared, Fault>> {
+    fn prepare_all(
+        &self,
+        field: usize,
+        rows: &[usize],
+        moment: Option<Moment>,
+    ) -> Vec<std::result::Result<Prepared, Fault>> {
         let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(rows.len());
         let quick = self.cache.keeps() && !self.chains[field].reads_files;
         if threads < 2 || quick || rows.iter().all(|&row| self.cache.get(field, row).is_some()) {
-            return rows.iter().map(|&row| self.prepare(field, row)).collect();
+            return rows.iter().map(|&row| self.prepare(field, row, moment)).collect();
         }
         let share = rows.len().div_ceil(threads);
         std::thread::scope(|scope| {
-            let work = |part: &[usize]| part.iter().map(|&row| self.prepare(field, row)).collect::<Vec<_>>();
+            let work = |part: &[usize]| part.iter().map(|&row| self.prepare(field, row, moment)).collect::<Vec<_>>();
             let handles: Vec<_> = rows.chunks(share).map(|part| scope.spawn(move || work(part))).collect();
             handles.into_iter().flat_map(|handle| handle.join().expect("preparing does not panic")).collect()
         })
     }
 
-    fn prepare(&self, field: usize, row: usize) -> std::result::Result<Prepared, Fault> {
-        if let Some(value) = self.cache.get(field, row) {
+    fn prepare(&self, field: usize, row: usize, moment: Option<Moment>) -> std::result::Result<Prepared, Fault> {
+        // What is drawn anew each epoch is not kept.
+        let (chain, split) = (&self.chains[field], self.of[row]);
+        let is_drawn = moment.is_some() && split == Some(Split::Train) && chain.draws_on(Split::Train);
+        if let Some(value) = self.cache.get(field, row).filter(|_| !is_drawn) {
             return Ok(value.clone());
         }
-        let value = self.chains[field].prepare(&self.table, Row { index: row, trains: self.trains[row] })?;
-        self.cache.put(field, row, &value);
+        let value = chain.prepare(&self.table, Row { index: row, split, moment })?;
+        if !is_drawn {
+            self.cache.put(field, row, &value);
+        }
         Ok(value)
     }
 
     fn chain(&self, name: &str) -> Option<&Chain> {
         self.chains.iter().find(|chain| chain.name == name)
+    }
+
+    /// Whether a field has another value each epoch, in rows of that split.
+    pub fn draws(&self, field: &str, split: Split) -> bool {
+        self.chain(field).is_some_and(|chain| chain.draws_on(split))
     }
 
     /// Turns predictions of a target, whole examples of them, back into the units of the file.

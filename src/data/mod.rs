@@ -19,7 +19,7 @@
 //! Write `step/NAME.rs` with a `pub static PART: StepKind`: the signature, and a function that looks at the [`form::Form`] that
 //! arrives and gives the [`step::Step`] and the form that leaves. Add `NAME` to the list at the end of `step/mod.rs`.
 //! A step that learns implements `observe`, `finish`, `state` and `restore`; one that targets may use and that changes units
-//! implements `invert`.
+//! implements `invert`. A random step ends its parameters with [`draw::ON`], draws by a [`draw::Chance`], and implements `draws_on`.
 
 /// Declares a list of parts: one name each, the name of the file whose `PART` it is.
 macro_rules! parts {
@@ -37,10 +37,12 @@ pub mod chain;
 pub mod class;
 pub mod column;
 pub mod dataset;
+pub mod draw;
 pub mod end;
 pub mod fit;
 pub mod form;
 pub mod number;
+pub mod plane;
 pub mod problem;
 pub mod select;
 pub mod source;
@@ -51,6 +53,7 @@ pub mod table;
 pub use batch::{Array, Batch};
 pub use column::COLUMNS;
 pub use dataset::Dataset;
+pub use draw::Moment;
 pub use fit::{Fitted, FittedField};
 pub use source::SOURCES;
 pub use split::Split;

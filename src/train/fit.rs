@@ -8,7 +8,7 @@ use super::run::Run;
 use super::sources::{RowId, Sources};
 use super::step::{self, Step};
 use crate::base::{Diagnostic, Result};
-use crate::data::Split;
+use crate::data::{Moment, Split};
 use crate::engine::{Engine, Weights};
 use crate::graph::{Graph, Mode};
 use crate::lower::lower;
@@ -171,7 +171,7 @@ fn epoch(
     let mut lr = base.lr;
     for (i, chunk) in order.chunks(batch_size).enumerate() {
         let began = Instant::now();
-        let (batch, _) = sources.batch(chunk)?;
+        let (batch, _) = sources.batch_at(chunk, Some(Moment { seed, epoch: state.counters.epoch }))?;
         if let Some(profile) = &mut profile {
             profile.add_since("loading rows", began);
         }

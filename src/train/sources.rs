@@ -4,7 +4,7 @@
 //! for its rows.
 
 use crate::base::{DType, Diagnostics, Result};
-use crate::data::{Array, Batch, DataSpec, Dataset, Fitted, Split};
+use crate::data::{Array, Batch, DataSpec, Dataset, Fitted, Moment, Split};
 use crate::model::Model;
 use indexmap::IndexMap;
 use std::path::PathBuf;
@@ -74,6 +74,11 @@ impl<'a> Sources<'a> {
 
     /// The rows, gathered source by source in the order of the sources: the batch, and the source of each of its rows.
     pub fn batch(&self, rows: &[RowId]) -> Result<(Batch, Vec<usize>)> {
+        self.batch_at(rows, None)
+    }
+
+    /// The same in a pass over the training rows, in which random steps draw.
+    pub fn batch_at(&self, rows: &[RowId], moment: Option<Moment>) -> Result<(Batch, Vec<usize>)> {
         let mut whole = Batch { size: 0, values: IndexMap::new(), present: IndexMap::new() };
         let mut origin = vec![];
         for (i, dataset) in self.datasets.iter().enumerate() {
@@ -82,7 +87,7 @@ impl<'a> Sources<'a> {
                 continue;
             }
             origin.extend(std::iter::repeat_n(i, numbers.len()));
-            let mut part = dataset.batch(&numbers)?;
+            let mut part = dataset.batch_at(&numbers, moment)?;
             self.complete(&mut part);
             append(&mut whole, part);
         }

@@ -160,6 +160,12 @@ fn shapes() {
         |name: &str, field: &str| fault(name, &[("i", &image)], &format!("idx(\"i\", split: [1.0]) {{ {field} }}"));
     idx("shape_needs_rgb", "in x: f32[3, 2, 2] = images");
     idx("shape_needs_resize", "in x: f32[1, 4, 6] = images");
+    idx("step_crop_too_large", "in x: f32[1, 4, 4] = images -> crop(4)");
+    idx("step_crop_invents_labels", "y: f32[1, 2, 2] = images -> crop(2, padding: 1)");
+    idx("step_color_of_target", "y: f32[1, 2, 2] = images -> color(contrast: 0.1)");
+    idx("step_resized_crop_area", "in x: f32[1, 2, 2] = images -> resized_crop(2, area: [1, 0.5])");
+    idx("step_resized_crop_classes", "y: class[3][4, 4] = images -> resized_crop(4)");
+    csv("step_flip_of_cells", "a,b\n1,2\n", "in x: f32[2] = columns(all) -> flip");
     idx("step_resize_classes", "y: class[3][4, 4] = images -> resize(4)");
     let dot = png(1, 1, 1, &[0]);
     let images: &[(&str, &[u8])] = &[("s/a/1.png", &dot), ("s/b/2.png", &dot), ("s/c/3.png", &dot)];

@@ -2,8 +2,9 @@
 //!
 //! Ids count from 1 in the order of the columns and, within one, of the values as text; 0 is a value not seen in training.
 
-use super::{Field, Made, Row, Step, StepKind};
+use super::{Field, Made, Step, StepKind};
 use crate::base::signature::{Args, PartKind, Signature};
+use crate::data::draw::Row;
 use crate::data::form::{Cell, Example, Fault, Form, FormKind};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;

@@ -2,8 +2,9 @@
 //!
 //! Targets are not filled: a missing label is passed over by the losses, an invented one is learned.
 
-use super::{Field, Made, Row, Step, StepKind, from_json, to_json};
+use super::{Field, Made, Step, StepKind, from_json, to_json};
 use crate::base::signature::{Args, Kind, Param, PartKind, Signature, Value};
+use crate::data::draw::Row;
 use crate::data::form::{Cell, Example, Fault, Features, Form, FormKind};
 use serde_json::Value as Json;
 

@@ -3,11 +3,12 @@
 //! Each training row is drawn by itself from the seed and its place in the file, so the same labels are gone in every run.
 //! Validation and test rows keep theirs: what is measured stays comparable.
 
-use super::{Field, Made, Row, Step, StepKind};
+use super::{Field, Made, Step, StepKind};
 use crate::base::signature::{Args, Kind, Param, PartKind, Signature};
+use crate::data::draw::{Random, Row};
 use crate::data::form::{Example, Fault, Form};
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
+use rand_chacha::rand_core::SeedableRng;
 
 pub static PART: StepKind = StepKind {
     signature: &Signature {
@@ -41,7 +42,7 @@ impl Step for Forget {
     fn apply(&self, example: Example, row: Row) -> Result<Example, Fault> {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         random.set_stream(row.index as u64);
-        let draw = (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
-        Ok(if row.trains && draw < self.fraction { Example::Missing } else { example })
+        let draw = Random(random).unit();
+        Ok(if row.trains() && draw < self.fraction { Example::Missing } else { example })
     }
 }

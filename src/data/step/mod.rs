@@ -4,7 +4,9 @@
 //! NaN and stay so; an example that is missing as a whole never reaches a step.
 
 use super::FieldType;
+use super::draw::Row;
 use super::form::{Example, Fault, Form};
+use super::split::Split;
 use crate::base::signature::{Args, Signature};
 use serde_json::Value as Json;
 use std::path::Path;
@@ -30,14 +32,8 @@ pub struct Field<'a> {
     pub folder: &'a Path,
     /// The folder of the spec, where relative paths of arguments start.
     pub root: &'a Path,
-}
-
-/// The row that an example comes from.
-#[derive(Clone, Copy, Debug)]
-pub struct Row {
-    pub index: usize,
-    /// Whether it belongs to the training split.
-    pub trains: bool,
+    /// Steps of the same name before it in the chain.
+    pub nth: usize,
 }
 
 /// One step of one field.
@@ -45,6 +41,11 @@ pub trait Step: Send + Sync {
     /// Whether it learns from the training rows before it can be applied.
     fn learns(&self) -> bool {
         false
+    }
+
+    /// The splits in which it draws at random, so that a row has another value each epoch (see [`crate::data::draw`]).
+    fn draws_on(&self) -> &[Split] {
+        &[]
     }
 
     /// Takes note of one training example, in the form that arrives at the step.
@@ -107,6 +108,11 @@ parts! {
         gray,
         channels_first,
         read_image,
+        flip,
+        crop,
+        resized_crop,
+        color,
+        cutout,
         one_hot,
         classes,
         categories,

@@ -2,8 +2,9 @@
 //!
 //! A feature is a channel of an image `[channels, height, width]`, else an entry of the last axis.
 
-use super::{Field, Made, Row, Step, StepKind};
+use super::{Field, Made, Step, StepKind};
 use crate::base::signature::{Args, Kind, Param, PartKind, Signature, Value};
+use crate::data::draw::Row;
 use crate::data::form::{Example, Fault, Features, Form};
 
 pub static PART: StepKind = StepKind {

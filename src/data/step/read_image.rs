@@ -3,8 +3,9 @@
 //! Relative paths start at the folder of the table. Samples of more than 8 bits are scaled to 0…255. The file's own channels
 //! are kept (1 gray, 2 gray and alpha, 3 colour, 4 colour and alpha): `rgb` or `gray` makes them one number.
 
-use super::{Field, Made, Row, Step, StepKind};
+use super::{Field, Made, Step, StepKind};
 use crate::base::signature::{Args, PartKind, Signature};
+use crate::data::draw::Row;
 use crate::data::form::{Cell, Example, Fault, Form, FormKind};
 use image::ImageReader;
 use std::io::Cursor;

@@ -37,7 +37,8 @@ fn make(args: &Args, form: &Form, field: &Field) -> Result<Made, Fault> {
     Ok((Box::new(Pure(move |example| resize(example, height, width))), out))
 }
 
-fn resize(example: Example, height: usize, width: usize) -> Result<Example, Fault> {
+/// An image at another size.
+pub fn resize(example: Example, height: usize, width: usize) -> Result<Example, Fault> {
     let Some((dims, data)) = example.into_numbers()? else { return Ok(Example::Missing) };
     let [channels, h, w] = dims[..] else { return Err(Fault::new("an example is no image")) };
     let (rows, columns) = (taps(h, height), taps(w, width));

@@ -4,8 +4,9 @@
 //! where it is 0. A feature is a channel of an image `[channels, height, width]`, else an entry of the last axis. Means
 //! and deviations are gathered in f64 by Welford's recurrence and applied in f32.
 
-use super::{Field, Made, Row, Step, StepKind, from_json, to_json};
+use super::{Field, Made, Step, StepKind, from_json, to_json};
 use crate::base::signature::{Args, PartKind, Signature};
+use crate::data::draw::Row;
 use crate::data::form::{Example, Fault, Features, Form};
 use serde_json::{Value as Json, json};
 

@@ -4,9 +4,10 @@
 //! words. Tokens are `[CLS]`, the pieces, `[SEP]`, and then `[PAD]` up to the length; a longer text loses its last pieces.
 //! Whatever padding and truncation a `tokenizer.json` asks for, `length` decides. The work is done by the `tokenizers` crate.
 
-use super::{Field, Made, Row, Step, StepKind};
+use super::{Field, Made, Step, StepKind};
 use crate::base::Diagnostics;
 use crate::base::signature::{Args, Kind, Param, PartKind, Signature};
+use crate::data::draw::Row;
 use crate::data::form::{Cell, Example, Fault, Form, FormKind};
 use crate::data::source::File;
 use serde_json::Value as Json;
