@@ -7,6 +7,7 @@ mod cli;
 mod data;
 mod engine;
 mod metrics;
+mod mixup;
 mod ops;
 mod parts;
 mod passes;

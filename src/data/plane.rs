@@ -21,9 +21,10 @@ pub fn plane(step: &str, form: &Form) -> Result<Vec<Option<usize>>, Fault> {
 }
 
 /// Moves pixels. `plan` sees the size and gives the new one, and for each new pixel the old one that goes there, or none for
-/// a border: 0, or a missing class.
+/// a border: `border` among numbers, and a missing class among integers.
 pub fn gather<F: Fn(usize, usize) -> Option<(usize, usize)>>(
     example: Example,
+    border: f32,
     plan: impl FnOnce(Plane) -> Result<(Plane, F), Fault>,
 ) -> Result<Example, Fault> {
     fn moved<T: Copy, F: Fn(usize, usize) -> Option<(usize, usize)>>(
@@ -47,7 +48,7 @@ pub fn gather<F: Fn(usize, usize) -> Option<(usize, usize)>>(
     }
     Ok(match example {
         Example::Numbers { mut dims, data } => {
-            let data = moved(&mut dims, &data, 0.0, plan)?;
+            let data = moved(&mut dims, &data, border, plan)?;
             Example::Numbers { dims, data }
         }
         Example::Ids { mut dims, data } => {

@@ -24,11 +24,11 @@ pub fn feed(leaf: &Leaf, ty: &Type, weights: &Weights, batch: &Batch, noise: Opt
             Feed::Numbers(batch.present.get(name).cloned().unwrap_or_else(|| vec![0.0; batch.size]))
         }
         Leaf::Parameter(path) => Feed::Numbers(weights.get(path).data.clone()),
-        Leaf::Mask { path, keep } => {
-            let noise = noise.expect("masks stand only in graphs that are trained");
-            let mut mask = vec![0.0; ty.elements(batch.size)];
-            noise.mask(path, *keep, &mut mask);
-            Feed::Numbers(mask)
+        Leaf::Mask { .. } | Leaf::Share { .. } => {
+            let noise = noise.expect("what is drawn stands only in graphs that are trained");
+            let mut drawn = vec![0.0; ty.elements(batch.size)];
+            noise.draw(leaf, &mut drawn);
+            Feed::Numbers(drawn)
         }
     }
 }

@@ -2,10 +2,10 @@
 //! dropout mask on the seed, its path and the step. So a head added elsewhere changes nothing here, and a resumed run draws
 //! what an uninterrupted one draws.
 
-use crate::graph::Init;
+use crate::graph::{Init, Leaf};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, Normal};
+use rand_distr::{Beta, Distribution, Normal};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
@@ -45,6 +45,21 @@ impl Noise {
         let mut rng = generator(self.seed, "mask", path, self.step);
         let kept = (1.0 / keep) as f32;
         mask.fill_with(|| if rng.r#gen::<f64>() < keep { kept } else { 0.0 });
+    }
+
+    /// A number from Beta(`alpha`, `alpha`).
+    pub fn share(self, alpha: f64) -> f32 {
+        let mut rng = generator(self.seed, "share", "mixup", self.step);
+        Beta::new(alpha, alpha).map_or(1.0, |beta| beta.sample(&mut rng) as f32)
+    }
+
+    /// Draws what a leaf is in this step: a mask or a share.
+    pub fn draw(self, leaf: &Leaf, into: &mut [f32]) {
+        match leaf {
+            Leaf::Mask { path, keep } => self.mask(path, *keep, into),
+            Leaf::Share { alpha } => into.fill(self.share(*alpha)),
+            _ => panic!("bug: {leaf:?} is given, not drawn"),
+        }
     }
 }
 

@@ -80,6 +80,11 @@ impl Builder {
         self.leaf(Leaf::Mask { path: path.into(), keep }, ty, false, path)
     }
 
+    /// How much mixup keeps of each example.
+    pub fn share(&mut self, alpha: f64) -> ValueId {
+        self.leaf(Leaf::Share { alpha }, Type::fixed(DType::F32, &[]), false, "mixup")
+    }
+
     /// An op on earlier values, or why it cannot take them.
     pub fn op(&mut self, op: impl Into<Op>, inputs: &[ValueId], path: &str) -> Result<ValueId, Mismatch> {
         let op = op.into();

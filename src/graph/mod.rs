@@ -79,6 +79,8 @@ pub enum Leaf {
     Parameter(String),
     /// The mask of the dropout at a path: 0, or 1 / keep with probability `keep`, drawn anew each step.
     Mask { path: String, keep: f64 },
+    /// One number for a batch from Beta(`alpha`, `alpha`), drawn anew each step: how much of each example mixup keeps.
+    Share { alpha: f64 },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -63,6 +63,7 @@ fn print_leaf(graph: &Graph, leaf: &Leaf) -> String {
         Leaf::Target(name) => format!("target {name}"),
         Leaf::Presence(name) => format!("presence {name}"),
         Leaf::Mask { path, keep } => format!("mask {path} (keep {keep})"),
+        Leaf::Share { alpha } => format!("share (beta {alpha})"),
         Leaf::Parameter(path) => {
             let word = match graph.parameters[path].role {
                 Role::Trained => "param",

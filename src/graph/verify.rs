@@ -25,9 +25,10 @@ pub fn verify(graph: &Graph) -> Result<(), String> {
                         Some(p) => (Type::fixed(DType::F32, &p.dims), p.role == Role::Trained),
                     },
                     Leaf::Presence(_) => (Type::batched(DType::F32, &[]), false),
-                    Leaf::Mask { .. } if graph.mode == Mode::Eval => {
+                    Leaf::Mask { .. } | Leaf::Share { .. } if graph.mode == Mode::Eval => {
                         return at("is a mask in an evaluation graph".into());
                     }
+                    Leaf::Share { alpha } if !(*alpha > 0.0) => return at(format!("draws from Beta({alpha})")),
                     Leaf::Mask { keep, .. } if !(*keep > 0.0 && *keep <= 1.0) => return at(format!("keeps {keep}")),
                     _ => (value.ty.clone(), false),
                 };

@@ -3,6 +3,7 @@
 //! The graph depends on the [`Mode`] and on the epoch, since a `freeze … until epoch` changes what is trained.
 
 mod check;
+mod mixup;
 mod network;
 
 use crate::base::{Diagnostic, Diagnostics, Result};
@@ -51,7 +52,14 @@ fn finish(
             continue;
         }
         let inputs = [prediction, graph.target(&target.name, target.ty.ty.clone()), graph.presence(&target.name)];
-        match graph.op((loss.op)(&term.loss.args), &inputs, &format!("loss.{}", term.name)) {
+        let path = format!("loss.{}", term.name);
+        let plain = graph.op((loss.op)(&term.loss.args), &inputs, &path);
+        let blended = plain.and_then(|plain| {
+            mixup::loss(model, &mut graph, &path, plain, prediction, |graph, prediction| {
+                graph.op((loss.op)(&term.loss.args), &[prediction, inputs[1], inputs[2]], &path)
+            })
+        });
+        match blended {
             Ok(value) => {
                 graph.output(&term.name, Purpose::Loss, value);
                 terms.push(balancers::Term { loss: value, weight: term.weight });

@@ -1,5 +1,6 @@
 //! The layers of a backbone or head, built one behind the other, with a trail of shapes for messages.
 
+use super::mixup;
 use crate::base::{DType, Diagnostic, Diagnostics, Span, Type};
 use crate::graph::{Builder, Mode, ValueId, Winograd};
 use crate::model::{LayerNode, Model, Network, Tree};
@@ -46,7 +47,13 @@ impl<'a> Lowering<'a> {
         let mut sources = vec![];
         for source in &network.sources {
             let value = match self.model.inputs.iter().find(|i| i.name == source.path) {
-                Some(input) => Some(self.graph.input(&input.name, input.ty.ty.clone())),
+                Some(input) => match mixup::input(self.model, &mut self.graph, input) {
+                    Ok(value) => Some(value),
+                    Err(diagnostic) => {
+                        self.diagnostics.push(diagnostic);
+                        return;
+                    }
+                },
                 None => self.values.get(&source.path).copied(),
             };
             let Some(value) = value else {

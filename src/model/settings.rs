@@ -20,6 +20,11 @@ pub static TRAIN: Signature = Signature {
         ),
         Param::with("seed", Kind::Whole, "0", "of initial parameters, shuffling and dropout"),
         Param::optional("patience", Kind::Count, "stop after so many epochs without a better validation objective"),
+        Param::optional(
+            "mixup",
+            Kind::Positive,
+            "blend each example with another of its batch, by a share from Beta(mixup, mixup), and its losses alike; 0.2 is usual",
+        ),
         Param::with(
             "winograd",
             Kind::Word(Winograd::WORDS),

@@ -139,6 +139,8 @@ ops! {
 
     add::Add,
     mul::Mul,
+    blend::Blend,
+    reverse::Reverse,
     concat::Concat,
     flatten::Flatten,
     reshape::Reshape,

@@ -204,7 +204,7 @@ impl Draft<'_> {
         let mut constants = vec![];
         for id in graph.ids().filter(|id| needed[id.0]) {
             match &graph.value(id).definition {
-                Definition::Leaf(Leaf::Mask { .. }) => {
+                Definition::Leaf(Leaf::Mask { .. } | Leaf::Share { .. }) => {
                     let buffer = self.buffer(id);
                     self.values[id.0] = Some(buffer);
                     let into = self.place(buffer);

@@ -53,5 +53,6 @@ fn reference(graph: &Graph, id: usize) -> String {
         Definition::Leaf(Leaf::Input(name) | Leaf::Target(name)) => name.clone(),
         Definition::Leaf(Leaf::Presence(name)) => format!("presence({name})"),
         Definition::Leaf(Leaf::Mask { path, .. }) => format!("mask({path})"),
+        Definition::Leaf(Leaf::Share { .. }) => "share(mixup)".into(),
     }
 }

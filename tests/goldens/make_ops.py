@@ -317,6 +317,11 @@ case("softmax_large", "softmax", {"axis": 1}, {"x": given("x", [[1000.0, 999.0, 
 
 # --- arithmetic and shapes -------------------------------------------------------------------------------------------
 
+for name, shape in [("scalars", ()), ("numbers", (5,)), ("tokens", (4, 3, 2)), ("image", (3, 2, 3, 5))]:
+    case(f"blend_{name}", "blend", {}, {"a": x(*shape), "b": x(*shape), "share": data()},
+         lambda a, b, share: share * a + (1 - share) * b, batched=shape != ())
+for shape in [(1, 3), (4,), (5, 2), (3, 2, 4), (4, 3, 2, 3)]:
+    case(f"reverse_{len(shape)}_{shape[0]}", "reverse", {}, {"x": x(*shape)}, lambda t: t.flip(0))
 for op, f in [("add", torch.add), ("mul", torch.mul)]:
     case(op, op, {}, {"a": x(2, 3), "b": x(2, 3)}, f)
     case(f"{op}_image", op, {}, {"a": x(2, 2, 3, 2), "b": x(2, 2, 3, 2)}, f)

@@ -82,7 +82,8 @@ impl Step for Crop {
             }
             other => other,
         };
-        gather(example, |image| {
+        // NaN stands for what is missing.
+        gather(example, if self.is_input { 0.0 } else { f32::NAN }, |image| {
             fits(image, window, padding)?;
             let rooms = [image.height + 2 * padding - window.height, image.width + 2 * padding - window.width];
             let [top, left] = rooms.map(|room| random.as_mut().map_or(room / 2, |random| random.upto(room)));

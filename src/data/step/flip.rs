@@ -48,7 +48,7 @@ impl Step for Flip {
         if !flips {
             return Ok(example);
         }
-        gather(example, |Plane { height, width }| {
+        gather(example, 0.0, |Plane { height, width }| {
             let vertical = self.vertical;
             let from = move |y: usize, x: usize| Some(if vertical { (height - 1 - y, x) } else { (y, width - 1 - x) });
             Ok((Plane { height, width }, from))

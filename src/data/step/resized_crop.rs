@@ -98,7 +98,7 @@ impl Step for ResizedCrop {
     fn apply(&self, example: Example, row: Row) -> Result<Example, Fault> {
         let part = match self.chance.at(row) {
             None => example,
-            Some(mut random) => gather(example, |image| {
+            Some(mut random) => gather(example, 0.0, |image| {
                 let (top, left, part) = self.part(image, &mut random);
                 Ok((part, move |y: usize, x: usize| Some((y + top, x + left))))
             })?,

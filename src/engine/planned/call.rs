@@ -83,7 +83,9 @@ impl<'a> Given<'a> {
             Definition::Leaf(Leaf::Presence(name)) => {
                 Input::Numbers(self.batch.present.get(name).map_or(&self.missing.numbers[..len()], Vec::as_slice))
             }
-            Definition::Leaf(Leaf::Mask { .. }) => unreachable!("masks are drawn into the arena"),
+            Definition::Leaf(Leaf::Mask { .. } | Leaf::Share { .. }) => {
+                unreachable!("masks and shares are drawn into the arena")
+            }
             Definition::Op { .. } => Input::Numbers(self.fixed.constant(id)),
         }
     }

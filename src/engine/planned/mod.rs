@@ -224,8 +224,7 @@ fn range(place: Place) -> std::ops::Range<usize> {
     place.offset..place.offset + place.len
 }
 
-/// Draws a dropout mask.
-fn draw(leaf: &Leaf, noise: Option<Noise>, mask: &mut [f32]) {
-    let Leaf::Mask { path, keep } = leaf else { unreachable!("only masks are drawn") };
-    noise.expect("masks stand only in graphs that are trained").mask(path, *keep, mask);
+/// Draws a dropout mask or a share.
+fn draw(leaf: &Leaf, noise: Option<Noise>, into: &mut [f32]) {
+    noise.expect("what is drawn stands only in graphs that are trained").draw(leaf, into);
 }

@@ -1,8 +1,9 @@
-//! `add`, `mul` and `dropout`: two values, element by element. The second may be a parameter that every example shares.
+//! `add`, `mul`, `blend` and `dropout`: two values, element by element. The second may be a parameter that every example shares.
 
 use super::parallel::{long, pieces};
 use super::{Backward, Gradient, Input, Kernel, Shapes};
 use crate::ops::add::Add;
+use crate::ops::blend::Blend;
 use crate::ops::dropout::Dropout;
 use crate::ops::mul::Mul;
 
@@ -63,6 +64,26 @@ impl Kernel for Mul {
         }
         if let Some(db) = &mut gradients[1] {
             over_examples(db, n, |i| call.cotangent[i] * a[i]);
+        }
+    }
+}
+
+impl Kernel for Blend {
+    fn reads(&self, i: usize) -> bool {
+        i == 2
+    }
+
+    fn forward(&self, inputs: &[Input], _: &Shapes, output: &mut [f32]) {
+        let share = inputs[2].numbers()[0];
+        combine(inputs[0].numbers(), inputs[1].numbers(), output, |a, b| share * a + (1.0 - share) * b);
+    }
+
+    fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
+        let share = call.inputs[2].numbers()[0];
+        for (gradient, share) in gradients.iter_mut().zip([share, 1.0 - share]) {
+            if let Some(gradient) = gradient {
+                gradient.set_by(call.cotangent, call.cotangent, |d, _| share * d);
+            }
         }
     }
 }

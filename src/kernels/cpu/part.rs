@@ -1,9 +1,10 @@
-//! `concat`, `slice` and `permute`: numbers that move, unchanged.
+//! `concat`, `slice`, `reverse` and `permute`: numbers that move, unchanged.
 
 use super::parallel::pieces;
 use super::{Backward, Gradient, Input, Kernel, Shapes};
 use crate::ops::concat::Concat;
 use crate::ops::permute::Permute;
+use crate::ops::reverse::Reverse;
 use crate::ops::slice::Slice;
 
 /// Numbers in front of and behind an axis, as the value is stored: with the channels of a map last, if it has them so.
@@ -86,6 +87,39 @@ impl Kernel for Slice {
         }
         if !dx.data.is_empty() {
             move_rows((call.cotangent, own), (&mut dx.data[self.start * behind..], width), own, true);
+        }
+    }
+}
+
+/// Copies or adds examples in reverse order.
+fn reverse(from: &[f32], to: &mut [f32], batch: usize, add: bool) {
+    let example = to.len() / batch.max(1);
+    if example == 0 {
+        return;
+    }
+    pieces(to, example, example, |i, to| {
+        let from = &from[(batch - 1 - i) * example..][..example];
+        if add {
+            to.iter_mut().zip(from).for_each(|(t, f)| *t += f);
+        } else {
+            to.copy_from_slice(from);
+        }
+    });
+}
+
+impl Kernel for Reverse {
+    fn reads(&self, _: usize) -> bool {
+        false
+    }
+
+    fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
+        reverse(inputs[0].numbers(), output, shapes.output[0], false);
+    }
+
+    /// Reversed twice, an example is back at its place.
+    fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
+        if let Some(dx) = &mut gradients[0] {
+            reverse(call.cotangent, dx.data, call.shapes.output[0], dx.add);
         }
     }
 }
