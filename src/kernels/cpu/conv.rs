@@ -2,15 +2,16 @@
 //! channels last; weights are as the ops say.
 
 mod axis;
+mod bias;
 mod correlation;
 mod frame;
 mod gradient;
-mod slopes;
 mod transforms;
 mod winograd;
 mod winograd_gradient;
 
 use super::bank::Bank;
+use super::function::through;
 use super::low_precision::Layer;
 use super::parallel::scratch;
 use super::tile::Finish;
@@ -117,7 +118,7 @@ impl Conv2d {
     fn pull(&self, call: &Backward, dz: &[f32], gradients: &mut [Option<Gradient>]) {
         let bank = of_conv(self, call.shapes);
         if let Some(db) = gradients.get_mut(2).and_then(Option::as_mut).filter(|_| self.bias) {
-            slopes::bias(dz, db);
+            bias::gradient(dz, db);
         }
         if let Some(g) = by_channel(&bank) {
             if let Some(dx) = &mut gradients[0] {
@@ -197,15 +198,12 @@ impl Kernel for Conv2d {
             return self.pull(call, call.cotangent, gradients);
         };
         scratch(call.cotangent.len(), |dz| {
-            if activation.slope_from_result() {
-                slopes::through(activation, call.output, call.cotangent, dz);
-            } else {
-                scratch(dz.len(), |z| {
-                    let (bank, finish) = (of_conv(self, call.shapes), self.finish(call.inputs, None));
-                    filter(&bank, call.shapes, call.inputs[1], call.inputs[0].numbers(), z, &finish);
-                    slopes::through(activation, z, call.cotangent, dz);
-                });
+            let by = activation.slope_from_result().then_some(call.output);
+            if by.is_none() {
+                let (bank, finish) = (of_conv(self, call.shapes), self.finish(call.inputs, None));
+                filter(&bank, call.shapes, call.inputs[1], call.inputs[0].numbers(), dz, &finish);
             }
+            through(activation, by, call.cotangent, &mut Gradient { data: dz, add: false });
             if let Some(dr) = &mut residual {
                 dr.set_by(dz, dz, |dz, _| dz);
             }
@@ -239,7 +237,7 @@ impl Kernel for ConvTranspose2d {
             gradient::gradient(&bank, call.inputs[0].numbers(), dy, dw);
         }
         if let Some(db) = gradients.get_mut(2).and_then(Option::as_mut) {
-            slopes::bias(dy, db);
+            bias::gradient(dy, db);
         }
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! With `y = f(z + r)`, `z = x · wᵀ + b`, and `dz = dy · f′`: `dx = dz · w`, `dw = dzᵀ · x`, `db = Σ dz` and `dr = dz`.
 
+use super::function::through;
 use super::low_precision::{self, Layer};
 use super::math::vectorised;
-use super::parallel::{long, pieces, scratch};
+use super::parallel::{pieces, scratch};
 use super::product::{Left, Product, Right};
-use super::tile::{Finish, WIDTH, packed_len, panel_of_rows, slope, slope_from_result};
+use super::tile::{Finish, WIDTH, packed_len, panel_of_rows};
 use super::{Backward, Gradient, Input, Kernel, Shapes};
 use crate::ops::epilogue::Activation;
 use crate::ops::linear::Linear;
@@ -86,12 +87,11 @@ impl Kernel for Linear {
         let Some(activation) = self.epilogue.activation else { return self.pull(call, call.cotangent, gradients) };
         let n = call.cotangent.len();
         scratch(n, |dz| {
-            if needs_its_argument(self) {
+            let by = activation.slope_from_result().then_some(call.output);
+            if by.is_none() {
                 forward(call.inputs, call.shapes, dz, &finish(self, call.inputs));
-                through(dz, call.cotangent, None, activation);
-            } else {
-                through(dz, call.cotangent, Some(call.output), activation);
             }
+            through(activation, by, call.cotangent, &mut Gradient { data: dz, add: false });
             self.pull(call, dz, gradients);
         });
     }
@@ -119,45 +119,6 @@ impl Linear {
         if let Some(Some(dr)) = rest.next() {
             dr.set_by(dz, dz, |d, _| d);
         }
-    }
-}
-
-/// `dz = dy · f′`, by the result where there is one, and otherwise by the argument, which stands in `dz`.
-fn through(dz: &mut [f32], dy: &[f32], y: Option<&[f32]>, activation: Activation) {
-    macro_rules! each {
-        ($($pattern:pat => $value:expr),* $(,)?) => {
-            match activation {
-                // The activation is a constant in each arm, so that the loops within have no branch on it.
-                $($pattern => long(dz, |start, dz| {
-                    let (dy, y) = (&dy[start..][..dz.len()], y.map(|y| &y[start..][..dz.len()]));
-                    vectorised(
-                        #[inline(always)]
-                        || match y {
-                            Some(y) => {
-                                for ((z, d), y) in dz.iter_mut().zip(dy).zip(y) {
-                                    *z = d * slope_from_result($value, *y);
-                                }
-                            }
-                            None => {
-                                for (z, d) in dz.iter_mut().zip(dy) {
-                                    *z = d * slope($value, *z);
-                                }
-                            }
-                        },
-                    );
-                }),)*
-            }
-        };
-    }
-    each! {
-        Activation::Relu => Activation::Relu,
-        Activation::Relu6 => Activation::Relu6,
-        Activation::LeakyRelu(by) => Activation::LeakyRelu(by),
-        Activation::Hardswish => Activation::Hardswish,
-        Activation::Silu => Activation::Silu,
-        Activation::Gelu => Activation::Gelu,
-        Activation::Sigmoid => Activation::Sigmoid,
-        Activation::Tanh => Activation::Tanh,
     }
 }
 

@@ -12,9 +12,8 @@ mod bank;
 mod channels;
 mod conv;
 pub mod depthwise;
-mod finish;
 mod fold;
-mod gelu;
+mod function;
 mod group_norm;
 mod lanes;
 mod layer_norm;
@@ -110,17 +109,28 @@ impl Gradient<'_> {
         });
     }
 
-    /// Writes or adds `value(a[i], b[i])` for every element.
+    /// Writes or adds `value(a[i], b[i])` for every element. What is more than an operation or two must be `#[inline(always)]`, and
+    /// is compiled for the widest vectors.
     pub fn set_by(&mut self, a: &[f32], b: &[f32], value: impl Fn(f32, f32) -> f32 + Sync) {
         let add = self.add;
         parallel::long(self.data, |start, piece| {
-            let behind = a[start..].iter().zip(&b[start..]);
-            let each = piece.iter_mut().zip(behind);
-            if add {
-                each.for_each(|(g, (a, b))| *g += value(*a, *b));
-            } else {
-                each.for_each(|(g, (a, b))| *g = value(*a, *b));
-            }
+            let (a, b) = (&a[start..][..piece.len()], &b[start..][..piece.len()]);
+            math::vectorised(
+                #[inline(always)]
+                || {
+                    // Loops, because `for_each` may end up in a function of its own, for lesser vectors.
+                    let each = piece.iter_mut().zip(a).zip(b);
+                    if add {
+                        for ((g, a), b) in each {
+                            *g += value(*a, *b);
+                        }
+                    } else {
+                        for ((g, a), b) in each {
+                            *g = value(*a, *b);
+                        }
+                    }
+                },
+            );
         });
     }
 }
