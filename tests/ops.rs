@@ -17,12 +17,27 @@ mod winograd;
 
 use dfdx::prelude::NoneTape;
 use mtlc::base::{DType, Type};
+use mtlc::ops::epilogue::Activation;
 use mtlc::ops::{Op, Value, pullback::pullback};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
 const TOLERANCE: f32 = 1e-5;
+
+/// Every activation that an epilogue may have, both kinds of `leaky_relu`, and none.
+const ACTIVATIONS: &[Option<Activation>] = &[
+    None,
+    Some(Activation::Relu),
+    Some(Activation::Relu6),
+    Some(Activation::LeakyRelu(0.1)),
+    Some(Activation::LeakyRelu(-0.1)),
+    Some(Activation::Hardswish),
+    Some(Activation::Silu),
+    Some(Activation::Gelu),
+    Some(Activation::Sigmoid),
+    Some(Activation::Tanh),
+];
 
 #[derive(Deserialize)]
 struct Case {

@@ -1,6 +1,7 @@
 //! Convolutions of maps with their channels last against the definition: many windows, sizes around those of tiles and panels,
 //! every epilogue, gradients that are written and added; and the same bits on any number of threads.
 
+use super::ACTIVATIONS;
 use mtlc::base::{DType, Type};
 use mtlc::kernels::cpu::parallel::with_threads;
 use mtlc::kernels::cpu::{Backward, Gradient, Input, Shapes, find};
@@ -283,19 +284,7 @@ fn prepared_weights_serve_batches_of_any_size() {
 #[test]
 fn every_epilogue_agrees_with_the_definition() {
     let mut rng = ChaCha8Rng::seed_from_u64(14);
-    let activations = [
-        None,
-        Some(Activation::Relu),
-        Some(Activation::Relu6),
-        Some(Activation::LeakyRelu(0.1)),
-        Some(Activation::LeakyRelu(-0.1)),
-        Some(Activation::Hardswish),
-        Some(Activation::Silu),
-        Some(Activation::Gelu),
-        Some(Activation::Sigmoid),
-        Some(Activation::Tanh),
-    ];
-    for activation in activations {
+    for &activation in ACTIVATIONS {
         for (residual, bias, out) in [(false, true, 40), (true, false, 33), (true, true, 32)] {
             for trains in [false, true] {
                 let epilogue = Epilogue { residual, activation };

@@ -1,9 +1,10 @@
 //! Kernels that are matrix products, `linear` and `attention`, against their definitions at sizes around those of tiles, panels
 //! and strips: values, gradients that write and that add, epilogues, prepared weights and the number of threads.
 
+use super::ACTIVATIONS;
 use mtlc::base::{DType, Type};
 use mtlc::kernels::cpu::{Backward, Gradient, Input, Shapes, find};
-use mtlc::ops::epilogue::{Activation, Epilogue};
+use mtlc::ops::epilogue::Epilogue;
 use mtlc::ops::{Op, Value, attention::Attention, linear::Linear, pullback::pullback};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -98,18 +99,7 @@ fn linear_layers_of_odd_sizes() {
 
 #[test]
 fn linear_layers_with_epilogues() {
-    let activations = [
-        Activation::Relu,
-        Activation::Relu6,
-        Activation::LeakyRelu(0.1),
-        Activation::LeakyRelu(-0.1),
-        Activation::Hardswish,
-        Activation::Silu,
-        Activation::Gelu,
-        Activation::Sigmoid,
-        Activation::Tanh,
-    ];
-    for activation in activations.into_iter().map(Some).chain([None]) {
+    for &activation in ACTIVATIONS {
         for (bias, residual) in [(true, true), (false, true), (true, false)] {
             let op = Linear { bias, epilogue: Epilogue { residual, activation }, ..Default::default() };
             let mut types = vec![x(&[19]), w(&[37, 19])];
