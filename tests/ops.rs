@@ -17,6 +17,7 @@ mod winograd;
 
 use dfdx::prelude::NoneTape;
 use mtlc::base::{DType, Type};
+use mtlc::kernels::cpu::{Kernel, Shapes};
 use mtlc::ops::epilogue::Activation;
 use mtlc::ops::{Op, Value, pullback::pullback};
 use safetensors::SafeTensors;
@@ -38,6 +39,13 @@ const ACTIVATIONS: &[Option<Activation>] = &[
     Some(Activation::Sigmoid),
     Some(Activation::Tanh),
 ];
+
+/// What a kernel prepares of an input; nothing where it reads the input as it is.
+fn prepared(kernel: &dyn Kernel, i: usize, numbers: &[f32], shapes: &Shapes) -> Option<Vec<f32>> {
+    let mut into = vec![0.0; kernel.prepared_len(i, shapes)?];
+    kernel.prepare(i, numbers, shapes, &mut into);
+    Some(into)
+}
 
 #[derive(Deserialize)]
 struct Case {

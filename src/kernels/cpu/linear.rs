@@ -43,6 +43,12 @@ fn forward(inputs: &[Input], shapes: &Shapes, output: &mut [f32], finish: &Finis
     Product { rows, columns: out, depth: width, left, right }.run(output, out, finish);
 }
 
+/// The layer in low precision.
+fn layer(op: &Linear, shapes: &Shapes) -> Layer {
+    let (rows, width, out) = sizes(shapes);
+    Layer::new(op.precision, low_precision::vectors(rows, width, out))
+}
+
 /// An activation whose slope only follows from what it is applied to.
 fn needs_its_argument(op: &Linear) -> bool {
     op.epilogue.activation.is_some_and(|f| !f.slope_from_result())
@@ -57,28 +63,27 @@ impl Kernel for Linear {
         self.epilogue.activation.is_some_and(Activation::slope_from_result)
     }
 
-    fn prepare(&self, i: usize, numbers: &[f32], shapes: &Shapes) -> Option<Vec<f32>> {
-        if i != 1 {
-            return None;
-        }
-        let (rows, width, out) = sizes(shapes);
+    fn prepared_len(&self, i: usize, shapes: &Shapes) -> Option<usize> {
+        let (_, width, out) = sizes(shapes);
+        let len = || if self.precision.is_f32() { packed_len(out, width) } else { layer(self, shapes).packed_len() };
+        (i == 1).then(len)
+    }
+
+    fn prepare(&self, _: usize, numbers: &[f32], shapes: &Shapes, into: &mut [f32]) {
         if !self.precision.is_f32() {
-            return Some(Layer::new(self.precision, low_precision::vectors(rows, width, out)).prepare(numbers));
+            return layer(self, shapes).pack(numbers, into);
         }
-        let mut panels = vec![0.0; packed_len(out, width)];
-        pieces(&mut panels, width * WIDTH, width * WIDTH, |panel, numbers_of| {
+        let (_, width, out) = sizes(shapes);
+        pieces(into, width * WIDTH, width * WIDTH, |panel, numbers_of| {
             let first = panel * WIDTH;
             panel_of_rows(numbers_of, &numbers[first * width..], width, WIDTH.min(out - first), width);
         });
-        Some(panels)
     }
 
     fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
         let finish = Finish { activation: self.epilogue.activation, ..finish(self, inputs) };
         if !self.precision.is_f32() {
-            let (rows, width, out) = sizes(shapes);
-            let layer = Layer::new(self.precision, low_precision::vectors(rows, width, out));
-            return layer.forward(inputs[1], inputs[0].numbers(), output, &finish);
+            return layer(self, shapes).forward(inputs[1], inputs[0].numbers(), output, &finish);
         }
         forward(inputs, shapes, output, &finish);
     }

@@ -152,10 +152,15 @@ pub trait Kernel {
         false
     }
 
-    /// What the forward pass makes of input `i` before it reads it: the same numbers packed, or transformed. The engine calls it
-    /// once for a weight that does not move, and hands the result over as [`Input::Prepared`]; a weight that moves comes as it is.
-    fn prepare(&self, _i: usize, _numbers: &[f32], _shapes: &Shapes) -> Option<Vec<f32>> {
+    /// How many numbers the forward pass makes of input `i` before it reads it; nothing where it reads the input as it is.
+    fn prepared_len(&self, _i: usize, _shapes: &Shapes) -> Option<usize> {
         None
+    }
+
+    /// Writes them: the same numbers packed, or transformed. `into` has the length that was told. The engine calls it once for a
+    /// weight that does not move, and hands the result over as [`Input::Prepared`]; a weight that moves comes as it is.
+    fn prepare(&self, i: usize, _numbers: &[f32], _shapes: &Shapes, _into: &mut [f32]) {
+        unreachable!("input {i} is read as it is");
     }
 
     fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]);
