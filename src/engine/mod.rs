@@ -37,7 +37,8 @@ pub trait Session {
     /// Computes `wanted`; [`Session::result`] has them until the next call.
     fn forward(&mut self, weights: &Weights, batch: &Batch, wanted: &[ValueId]);
 
-    /// Computes `wanted`, and for each objective its gradient for every trained parameter.
+    /// Computes `wanted`, and for each objective its gradient for every trained parameter; one that the objective does not reach has
+    /// zeros, or is left out.
     fn backward(&mut self, weights: &Weights, batch: &Batch, noise: Noise, wanted: &[ValueId], objectives: &[ValueId]);
 
     /// The value of that number among those that the last call wanted, row-major.
