@@ -218,3 +218,14 @@ fn kernels() {
         assert!(output.status.success(), "{value}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
+
+/// What may have no end is not read: neither a spec nor what it names.
+#[cfg(unix)]
+#[test]
+fn special_files() {
+    let lab = Lab::with("d.csv", "/dev/zero");
+    for args in [RUN, &["check", "/dev/zero"], &["fmt", "/dev/zero"]] {
+        let told = lab.wrong(args);
+        assert!(told.contains("it is a device or a pipe, and only files are read"), "{told}");
+    }
+}
