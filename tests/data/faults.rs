@@ -258,10 +258,4 @@ fn special_files() {
     ] {
         fault(name, &[], &format!("{source}split: [1.0]) {{ in x: f32[1] = column(\"x\") }}"));
     }
-    let image: &[(&str, &[u8])] = &[("a.csv", b"x\n/dev/zero\n")];
-    fault(
-        "special_image",
-        image,
-        "csv(\"a.csv\", split: [1.0]) { in x: f32[3, 4, 4] = column(\"x\") -> read_image -> resize(4) -> rgb }",
-    );
 }
