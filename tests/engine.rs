@@ -3,7 +3,7 @@
 use mtlc::base::DType;
 use mtlc::data::{Array, Batch};
 use mtlc::engine::{ENGINES, Engine, Noise, Weights};
-use mtlc::graph::{Definition, Graph, ValueId};
+use mtlc::graph::{Definition, Graph, Purpose, ValueId};
 use mtlc::model::{Model, Port, Spec};
 use mtlc::ops::epilogue::Activation;
 use mtlc::ops::{Op, avg_pool2d::AvgPool2d, max_pool2d::MaxPool2d, tanh::Tanh};
@@ -180,4 +180,63 @@ fn winograd_in_training_is_what_the_spec_allows() {
         }
     }
     assert_ne!(two.1, four.1, "tiles of one size alone");
+}
+
+/// The gradient of a parameter. What an objective does not reach may be left out.
+fn of<'a>(gradients: &'a [(String, Vec<f32>)], path: &str) -> Option<&'a Vec<f32>> {
+    gradients.iter().find(|(found, _)| found == path).map(|(_, gradient)| gradient)
+}
+
+/// Every loss by itself over one forward pass, as a balancer that looks at the gradients of single tasks needs them: both engines
+/// agree on each, on the objective beside them, and where the objective is a weighted sum, so is its gradient.
+#[test]
+fn several_objectives_have_gradients_of_their_own() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("specs");
+    let cases = ["tumour", "missing", "flare", "both"].into_iter().flat_map(|name| [(name, false), (name, true)]);
+    for (name, summed) in cases {
+        let text = std::fs::read_to_string(folder.join(format!("{name}.mtl"))).expect("an example");
+        let text = if summed { text.replace("\nbalance  uncertainty\n", "\n") } else { text };
+        let spec = Spec::of(mtlc::base::Source::new("m.mtl", text), &folder, &[]);
+        let spec = spec.unwrap_or_else(|_| panic!("{name} is wrong"));
+        let graph = smooth(Graphs::of(&spec.model).expect("the spec is right").train);
+        let losses = graph.outputs.iter().filter(|o| o.purpose == Purpose::Loss);
+        let (names, mut objectives): (Vec<&str>, Vec<ValueId>) = losses.map(|o| (o.name.as_str(), o.value)).unzip();
+        assert!(names.len() > 1, "{name} has one task");
+        objectives.insert(0, graph.objective().expect("a training step has an objective"));
+        let (weights, rows) = (Weights::initial(&graph, 4), batch(&spec.model, 5, 2));
+        let gradients = |engine: &dyn Engine| -> Vec<Vec<(String, Vec<f32>)>> {
+            let mut session = engine.session(&graph);
+            session.backward(&weights, &rows, Noise { seed: 9, step: 0 }, &objectives, &objectives);
+            let mut one = |i: usize| {
+                let mut found = vec![];
+                session.gradients(i, &mut |path, g| found.push((path.to_string(), g.to_vec())));
+                found
+            };
+            (0..objectives.len()).map(&mut one).collect()
+        };
+        let [ours, theirs] =
+            ["planned", "dfdx"].map(|engine| gradients(mtlc::engine::find(engine).expect("an engine")));
+        for (i, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
+            assert!(ours.iter().any(|(_, g)| g.iter().any(|g| *g != 0.0)), "{name}: objective {i} has no gradient");
+            for (path, b) in theirs {
+                let zeros = vec![0.0; b.len()];
+                let a = of(ours, path).unwrap_or(&zeros);
+                assert_near(&format!("{name}: objective {i}, the gradient of {path}"), a, b, TOLERANCE);
+            }
+        }
+        assert_ne!(ours[1], ours[2], "{name}: two tasks have the same gradients");
+        assert_eq!(spec.model.balance.signature.name == "uniform", summed, "{name}");
+        if !summed {
+            continue;
+        }
+        let weight = |loss: &str| spec.model.terms.iter().find(|t| t.name == loss).expect("a term").weight as f32;
+        for (path, whole) in &ours[0] {
+            let mut sum = vec![0.0f32; whole.len()];
+            for (loss, gradients) in names.iter().zip(&ours[1..]) {
+                let Some(gradient) = of(gradients, path) else { continue };
+                sum.iter_mut().zip(gradient).for_each(|(s, g)| *s += weight(loss) * g);
+            }
+            assert_near(&format!("{name}: the sum of the gradients of {path}"), &sum, whole, TOLERANCE);
+        }
+    }
 }

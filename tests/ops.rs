@@ -17,12 +17,35 @@ mod winograd;
 
 use dfdx::prelude::NoneTape;
 use mtlc::base::{DType, Type};
+use mtlc::kernels::cpu::{Kernel, Shapes};
+use mtlc::ops::epilogue::Activation;
 use mtlc::ops::{Op, Value, pullback::pullback};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
 const TOLERANCE: f32 = 1e-5;
+
+/// Every activation that an epilogue may have, both kinds of `leaky_relu`, and none.
+const ACTIVATIONS: &[Option<Activation>] = &[
+    None,
+    Some(Activation::Relu),
+    Some(Activation::Relu6),
+    Some(Activation::LeakyRelu(0.1)),
+    Some(Activation::LeakyRelu(-0.1)),
+    Some(Activation::Hardswish),
+    Some(Activation::Silu),
+    Some(Activation::Gelu),
+    Some(Activation::Sigmoid),
+    Some(Activation::Tanh),
+];
+
+/// What a kernel prepares of an input; nothing where it reads the input as it is.
+fn prepared(kernel: &dyn Kernel, i: usize, numbers: &[f32], shapes: &Shapes) -> Option<Vec<f32>> {
+    let mut into = vec![0.0; kernel.prepared_len(i, shapes)?];
+    kernel.prepare(i, numbers, shapes, &mut into);
+    Some(into)
+}
 
 #[derive(Deserialize)]
 struct Case {

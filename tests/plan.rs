@@ -1,17 +1,21 @@
 //! Programs: nothing is read that was overwritten, nothing below the lowest trained parameter is kept, and the arena is what
 //! the plan says.
 
+use super::engine::batch;
+use mtlc::engine::{ENGINES, Noise, Weights};
 use mtlc::graph::{Definition, Graph, Leaf, Purpose, ValueId};
 use mtlc::model::Spec;
-use mtlc::plan::Graphs;
 use mtlc::plan::program::{Instruction, Needs, Operand, Place, Program, backward, forward, root};
+use mtlc::plan::{Graphs, Memory};
+use mtlc::train::{State, Step};
 
-fn specs() -> Vec<(String, Spec)> {
+fn specs(overrides: &[String]) -> Vec<(String, Spec)> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("specs");
     let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
     paths.retain(|p| p.extension().is_some_and(|e| e == "mtl"));
     paths.sort();
-    let read = |p: std::path::PathBuf| (p.file_stem().unwrap().to_string_lossy().into_owned(), Spec::read(&p, &[]));
+    let read =
+        |p: std::path::PathBuf| (p.file_stem().unwrap().to_string_lossy().into_owned(), Spec::read(&p, overrides));
     paths.into_iter().map(read).map(|(name, spec)| (name, spec.unwrap_or_else(|_| panic!("a wrong spec")))).collect()
 }
 
@@ -119,7 +123,7 @@ fn objectives(graph: &Graph) -> Vec<ValueId> {
 
 #[test]
 fn no_program_reads_what_was_overwritten() {
-    for (name, spec) in specs() {
+    for (name, spec) in specs(&[]) {
         let graphs = Graphs::of(&spec.model).expect("the spec is right");
         for batch in [0, 1, 3] {
             let kept = graphs.train.step_results();
@@ -155,4 +159,41 @@ fn frozen_layers_are_neither_kept_nor_pulled_back() {
     // The loss, the weighted sum and the head; and two values of the trunk at a time instead of all forty.
     assert_eq!((all, head), (43, 3));
     assert!(frozen * 10 < whole, "{frozen} against {whole}");
+}
+
+/// Bytes of numbers in memory.
+fn bytes_of<'a>(arrays: impl Iterator<Item = &'a Vec<f32>>) -> u64 {
+    arrays.map(|a| 4 * a.len() as u64).sum()
+}
+
+/// What the plan of every spec says about memory against weights, optimizer state, and what the sessions of the engine hold.
+#[test]
+fn the_memory_that_is_planned_is_the_memory_that_is_held() {
+    let near = |what: String, planned: u64, held: u64| {
+        let most = held / 10;
+        assert!(planned.abs_diff(held) <= most, "{what}: {planned} bytes are planned, and {held} held");
+    };
+    // Few rows, so that weights and what is made of them count; the arena is as long as its program says in any case.
+    for (name, spec) in specs(&["train.batch=2".into(), "serve.batch=2".into()]) {
+        let graphs = Graphs::of(&spec.model).expect("the spec is right");
+        let memory = Memory::of(&spec.model, &graphs);
+        let rows = batch(&spec.model, 2, 3);
+
+        let weights = Weights::initial(&graphs.serve, 4);
+        let heads: Vec<ValueId> = graphs.serve.outputs.iter().map(|o| o.value).collect();
+        let mut session = ENGINES[0].session(&graphs.serve);
+        session.forward(&weights, &rows, &heads);
+        let held = bytes_of(weights.iter().map(|(_, array)| &array.data)) + session.bytes() as u64;
+        near(format!("{name} serves"), memory.serve_bytes, held);
+
+        let mut state = State::new(Weights::initial(&graphs.train, 4));
+        Step::new(&spec.model, ENGINES[0], &graphs.train).take(&mut state, &rows, 1.0).expect("a step");
+        let mut session = ENGINES[0].session(&graphs.train);
+        let (noise, objective) = (Noise { seed: 9, step: 0 }, graphs.train.objective());
+        session.backward(&state.weights, &rows, noise, &graphs.train.step_results(), objective.as_slice());
+        let held = bytes_of(state.weights.iter().map(|(_, array)| &array.data))
+            + bytes_of(state.slots.values().flatten())
+            + session.bytes() as u64;
+        near(format!("{name} trains"), memory.train_bytes, held);
+    }
 }

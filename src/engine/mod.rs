@@ -37,7 +37,8 @@ pub trait Session {
     /// Computes `wanted`; [`Session::result`] has them until the next call.
     fn forward(&mut self, weights: &Weights, batch: &Batch, wanted: &[ValueId]);
 
-    /// Computes `wanted`, and for each objective its gradient for every trained parameter.
+    /// Computes `wanted`, and for each objective its gradient for every trained parameter; one that the objective does not reach has
+    /// zeros, or is left out.
     fn backward(&mut self, weights: &Weights, batch: &Batch, noise: Noise, wanted: &[ValueId], objectives: &[ValueId]);
 
     /// The value of that number among those that the last call wanted, row-major.
@@ -45,6 +46,12 @@ pub trait Session {
 
     /// The gradients of the objective of that number, by path, in the order of the graph. They may be changed in place.
     fn gradients(&mut self, objective: usize, visit: &mut dyn FnMut(&str, &mut [f32]));
+
+    /// Bytes of the values, gradients, and what was made of weights, that the session keeps from one call to the next; 0 where the
+    /// engine keeps nothing.
+    fn bytes(&self) -> usize {
+        0
+    }
 
     /// Begins to measure, and gives what was measured so far; nothing where the engine cannot tell.
     fn profile(&mut self) -> Vec<Measured> {

@@ -28,11 +28,11 @@ impl Project {
     /// The project of a folder, or `None` when it has no project file.
     pub fn find(folder: &Path) -> Result<Option<Project>> {
         let path = folder.join(Self::FILE);
-        let text = match std::fs::read_to_string(&path) {
+        let text = match crate::files::read_text(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {
-                return Err(Diagnostic::error(format!("cannot read it: {error}"))
+                return Err(Diagnostic::error(format!("cannot read it: {}", crate::files::reason(&error)))
                     .place(path.display().to_string())
                     .into());
             }

@@ -40,11 +40,11 @@ impl From<Diagnostic> for Failure {
 /// The text of a spec file.
 pub fn read_spec(path: &Path) -> Result<Source, Failure> {
     let name = path.display().to_string();
-    let text = std::fs::read(path).map_err(|error| {
+    let text = crate::files::read(path).map_err(|error| {
         let what = match error.kind() {
             std::io::ErrorKind::NotFound => "there is no such spec".into(),
             std::io::ErrorKind::IsADirectory => "this is a folder, not a spec".into(),
-            _ => format!("cannot read the spec: {error}"),
+            _ => format!("cannot read the spec: {}", crate::files::reason(&error)),
         };
         let diagnostic = Diagnostic::error(what).place(name.clone());
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -1,6 +1,7 @@
 //! What will be computed, decided before anything runs: parameters by part, cost, memory, and the order of the values with the
 //! moment at which each can be forgotten. [`Plan`] is the file `plan.yaml`: readable, stable, and diffable.
 
+pub mod fixed;
 pub mod program;
 mod schedule;
 mod summary;

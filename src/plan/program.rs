@@ -89,7 +89,7 @@ pub struct Program {
     pub steps: Vec<Instruction>,
     /// Where the kept values are in the end.
     pub kept: Vec<Operand>,
-    /// For each objective the gradient of every trained parameter, by path.
+    /// For each objective the gradient of every trained parameter that it reaches, by path.
     pub gradients: Vec<IndexMap<String, Place>>,
 }
 

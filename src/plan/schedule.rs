@@ -13,9 +13,12 @@ pub struct Step {
     /// Whether its gradient is recorded.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub taped: bool,
+    /// Whether it follows from fixed parameters alone: it is computed once, and kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub constant: bool,
     /// The layer, head or loss it belongs to.
     pub of: String,
-    /// The computed values that nothing reads after this step.
+    /// The computed values that nothing reads after this step. Constants are kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub frees: Vec<String>,
 }
@@ -27,13 +30,14 @@ pub fn schedule(graph: &Graph) -> Vec<Step> {
     for (i, value) in graph.values.iter().enumerate() {
         let Definition::Op { op, inputs } = &value.definition else { continue };
         let inputs: Vec<String> = inputs.iter().map(|id| reference(graph, id.0)).collect();
-        let frees = (0..i)
-            .filter(|&j| last[j] == Some(i) && matches!(graph.values[j].definition, Definition::Op { .. }))
-            .map(|j| format!("%{j}"));
+        let computed = |j: usize| matches!(graph.values[j].definition, Definition::Op { .. });
+        let freed = |&j: &usize| last[j] == Some(i) && computed(j) && !graph.values[j].constant;
+        let frees = (0..i).filter(freed).map(|j| format!("%{j}"));
         steps.push(Step {
             value: format!("%{i} = {}{} {}", op.name(), attributes(op), inputs.join(" ")),
             shape: value.ty.to_string(),
             taped: value.taped,
+            constant: value.constant,
             of: value.path.clone(),
             frees: frees.collect(),
         });

@@ -1,6 +1,7 @@
 //! Figures that a plan states: parameters by part, and memory.
 
 use super::Graphs;
+use super::fixed;
 use super::program::{backward, forward};
 use crate::graph::{Graph, Role, Value};
 use crate::model::Model;
@@ -18,13 +19,14 @@ pub struct Part {
     pub statistics: usize,
 }
 
-/// Memory of the planned engine in bytes. Rows that wait to be computed, and what an op without a kernel needs while it runs,
-/// come on top.
+/// Memory of the planned engine in bytes. Rows that wait to be computed, and what a kernel or a definition needs while it runs,
+/// come on top. In low precision what is kept of weights is less.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
-    /// At the batch of `train`: parameters, optimizer state, and the arena, which holds values and gradients.
+    /// At the batch of `train`: parameters, optimizer state, the arena, which holds values and gradients, and what is kept of
+    /// weights that do not move.
     pub train_bytes: u64,
-    /// At the batch of `serve`: parameters and the arena.
+    /// At the batch of `serve`: parameters, the arena, and what is kept of weights: constants, and packed or transformed filters.
     pub serve_bytes: u64,
 }
 
@@ -66,8 +68,8 @@ impl Memory {
             sum(counted.map(|p| p.elements() as u64))
         };
         let state = elements(&graphs.train, true).saturating_mul(slots);
-        let train = sum([elements(&graphs.train, false), state, arena(&graphs.train, batch, true)].into_iter());
-        let serving = arena(&graphs.serve, model.serve.size("batch"), false);
+        let train = sum([elements(&graphs.train, false), state, program(&graphs.train, batch, true)].into_iter());
+        let serving = program(&graphs.serve, model.serve.size("batch"), false);
         let serve = elements(&graphs.serve, false).saturating_add(serving);
         Memory { train_bytes: train.saturating_mul(F32), serve_bytes: serve.saturating_mul(F32) }
     }
@@ -86,8 +88,8 @@ fn size(value: &Value, batch: usize) -> u64 {
 /// More numbers than any machine holds. A program is not laid out for them.
 const TOO_MANY: u128 = 1 << 44;
 
-/// Numbers in the arena of the planned engine.
-fn arena(graph: &Graph, batch: usize, trains: bool) -> u64 {
+/// Numbers that the planned engine holds for one program: its arena, and what it keeps of weights.
+fn program(graph: &Graph, batch: usize, trains: bool) -> u64 {
     let all: u128 = graph.values.iter().map(|v| u128::from(size(v, batch))).sum();
     if all > TOO_MANY {
         return u64::try_from(all).unwrap_or(u64::MAX);
@@ -99,7 +101,7 @@ fn arena(graph: &Graph, batch: usize, trains: bool) -> u64 {
     } else {
         forward(graph, batch, &heads())
     };
-    program.arena as u64
+    (program.arena as u64).saturating_add(fixed::kept(graph, &program, trains))
 }
 
 /// `1.2 MB`: bytes for a person, in powers of 1000.

@@ -2,7 +2,7 @@
 
 use super::evaluate::Evaluation;
 use crate::base::{Diagnostic, Result};
-use crate::files::write_atomically;
+use crate::files::{self, write_atomically};
 use crate::model::Model;
 use crate::plan::{Plan, bytes, count, flop};
 use crate::report::{Chart, Report, Series, Table};
@@ -56,10 +56,10 @@ impl History {
     /// The first `epochs` lines of a file.
     pub fn read(path: &Path, epochs: u64) -> Result<History> {
         let wrong = |what: String, line: usize| Diagnostic::error(what).place(format!("{}:{line}", path.display()));
-        let text = match std::fs::read_to_string(path) {
+        let text = match files::read_text(path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && epochs == 0 => String::new(),
-            Err(error) => return Err(wrong(format!("cannot read the history: {error}"), 1).into()),
+            Err(error) => return Err(wrong(format!("cannot read the history: {}", files::reason(&error)), 1).into()),
         };
         let mut records = vec![];
         for (i, line) in text.lines().take(epochs as usize).enumerate() {

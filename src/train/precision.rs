@@ -9,7 +9,7 @@ use super::sources::Sources;
 use crate::base::{Diagnostic, Result};
 use crate::data::{Batch, Split};
 use crate::engine::{Engine, Weights};
-use crate::files::write_atomically;
+use crate::files::{self, write_atomically};
 use crate::graph::{Graph, ValueId};
 use crate::model::Model;
 use crate::passes::precision::{self, Product, Ranges};
@@ -110,10 +110,10 @@ pub fn measure(
 fn read(run: &Run) -> Result<Option<Calibration>> {
     let path = run.path(FILE);
     let wrong = |what: String| Diagnostic::error(what).place(path.display().to_string());
-    let text = match std::fs::read_to_string(&path) {
+    let text = match files::read_text(&path) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(wrong(format!("cannot read the calibration of the run: {}", e.kind())).into()),
+        Err(e) => return Err(wrong(format!("cannot read the calibration of the run: {}", files::reason(&e))).into()),
     };
     let damaged = |what: String| {
         wrong(format!("the calibration of the run is damaged: {what}")).help("remove the file, and it is measured anew")

@@ -14,7 +14,7 @@
 
 use super::sources::Preparation;
 use crate::base::{Diagnostic, Result};
-use crate::files::{UNFINISHED, write_atomically};
+use crate::files::{self, UNFINISHED, write_atomically};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -127,8 +127,8 @@ impl Run {
     pub fn read_record(&self) -> Result<RunRecord> {
         let path = self.path("run.json");
         let wrong = |what: String| Diagnostic::error(what).place(path.display().to_string());
-        let text =
-            std::fs::read_to_string(&path).map_err(|e| wrong(format!("cannot read the record of the run: {e}")))?;
+        let text = files::read_text(&path)
+            .map_err(|e| wrong(format!("cannot read the record of the run: {}", files::reason(&e))))?;
         Ok(serde_json::from_str(&text).map_err(|e| wrong(format!("the record of the run is damaged: {e}")))?)
     }
 }

@@ -179,3 +179,27 @@ fn json_has_the_keys_that_tools_read() {
     let devices = lab.done(&["devices"]);
     assert!(devices.starts_with("  engine planned ") && devices.contains("kernels portable"), "{devices}");
 }
+
+#[test]
+fn a_profile_of_a_run_tells_where_its_time_went() {
+    let lab = Lab::new();
+    let profile = &lab.json(&["run", "small.mtl", "--profile", "--json"])["runs"][0]["profile"];
+    let ops = profile["ops"].as_array().expect("ops");
+    let find = |op: &str, of: &str, direction: &str| {
+        let same = |o: &&serde_json::Value| {
+            (&o["op"], &o["of"], &o["direction"]) == (&op.into(), &of.into(), &direction.into())
+        };
+        ops.iter().find(same).unwrap_or_else(|| panic!("no {op} of {of} {direction} in {ops:?}"))
+    };
+    // 12 rows to train, in batches of 4, twice.
+    assert_eq!(find("linear", "which", "forward")["calls"], 6);
+    assert_eq!(find("linear", "which", "backward")["calls"], 6);
+    let others = profile["others"].as_array().expect("others").iter();
+    let all: f64 = ops.iter().chain(others).map(|o| o["ms"].as_f64().expect("a time")).sum();
+    let ms = profile["ms"].as_f64().expect("a time");
+    assert!((all - ms).abs() <= 0.01 * ms, "the parts add up to {all} of {ms} ms");
+    let text = lab.done(&["run", "small.mtl", "--profile"]);
+    assert!(text.contains("by layer, the 20 that took longest") && text.contains("accuracy(which)"), "{text}");
+    let told = lab.wrong(&["run", "small.mtl", "--profile", "--engine", "dfdx"]);
+    assert!(told.contains("the engine `dfdx` cannot tell what each op costs"), "{told}");
+}

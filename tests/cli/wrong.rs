@@ -2,6 +2,7 @@
 
 use super::lab::{Lab, NEXT, SMALL, pin, table};
 use flate2::{Compression, write::GzEncoder};
+use mtlc::kernels::cpu::tile::VARIABLE;
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::HashMap;
 use std::io::Write;
@@ -196,4 +197,35 @@ fn numbers_that_grow_without_end() {
     // With one step an epoch, what the step broke shows at the epoch's end.
     let lab = Lab::with("lr: 0.05", "lr: 1e38");
     pin("wrong_diverged", &(text + &lab.wrong(&["run", "small.mtl", "--set", "train.batch=24"])));
+}
+
+/// What the machine has differs from machine to machine, but every one has the portable kernels.
+#[test]
+fn kernels() {
+    let lab = Lab::new();
+    for (name, help) in [("portabel", "did you mean `portable`?"), ("tpu", "it has ")] {
+        let told = lab.wrong(&["check", "small.mtl", "--kernels", name]);
+        assert!(told.contains(&format!("error: there are no kernels `{name}`")) && told.contains(help), "{told}");
+        let output = lab.command(&["check", "small.mtl"]).env(VARIABLE, name).output().expect("the command starts");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains(&format!("error: there are no kernels `{name}`")) && told.contains(help), "{told}");
+    }
+    // What the command line says counts, and an empty variable says nothing.
+    for (value, args) in [("tpu", &["--kernels", "portable"][..]), ("", &[]), ("portable", &[])] {
+        let mut command = lab.command(&["check", "small.mtl"]);
+        let output = command.args(args).env(VARIABLE, value).output().expect("the command starts");
+        assert!(output.status.success(), "{value}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+/// What may have no end is not read: neither a spec nor what it names.
+#[cfg(unix)]
+#[test]
+fn special_files() {
+    let lab = Lab::with("d.csv", "/dev/zero");
+    for args in [RUN, &["check", "/dev/zero"], &["fmt", "/dev/zero"]] {
+        let told = lab.wrong(args);
+        assert!(told.contains("it is a device or a pipe, and only files are read"), "{told}");
+    }
 }

@@ -277,3 +277,16 @@ fn later_runs() {
     let (spec, source) = spec::spec(&text(" -> standardize").replace("in x", "in other"), dir.path());
     pin_error("later_fields", &source, Dataset::open_fitted(&spec, &fitted));
 }
+
+/// A device or a pipe may have no end.
+#[cfg(unix)]
+#[test]
+fn special_files() {
+    for (name, source) in [
+        ("special_csv", "csv(\"/dev/zero\", "),
+        ("special_jsonl", "jsonl(\"/dev/zero\", "),
+        ("special_npz", "npz(\"/dev/zero\", "),
+    ] {
+        fault(name, &[], &format!("{source}split: [1.0]) {{ in x: f32[1] = column(\"x\") }}"));
+    }
+}

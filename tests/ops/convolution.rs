@@ -1,6 +1,7 @@
 //! Convolutions of maps with their channels last against the definition: many windows, sizes around those of tiles and panels,
 //! every epilogue, gradients that are written and added; and the same bits on any number of threads.
 
+use super::{ACTIVATIONS, prepared};
 use mtlc::base::{DType, Type};
 use mtlc::kernels::cpu::parallel::with_threads;
 use mtlc::kernels::cpu::{Backward, Gradient, Input, Shapes, find};
@@ -79,7 +80,7 @@ pub fn by_kernel(case: &Case, inputs: &[Vec<f32>], cotangent: &[f32], before: Op
     let given: Vec<Input> = numbers.iter().map(|x| Input::Numbers(x)).collect();
     let mut y = vec![f32::NAN; cotangent.len()];
     kernel.forward(&given, &shapes, &mut y);
-    let prepared = kernel.prepare(1, &numbers[1], &shapes).expect("weights are prepared");
+    let prepared = prepared(kernel, 1, &numbers[1], &shapes).expect("weights are prepared");
     let mut with = given.clone();
     with[1] = Input::Prepared(&prepared);
     let mut again = vec![f32::NAN; y.len()];
@@ -240,9 +241,9 @@ fn minimal_filtering_agrees_with_the_definition() {
             let op = Conv2d { bias, epilogue, ..conv([1; 2], padding, [1; 2], 1) };
             let case = Case { trains: false, ..of_conv(op, x, out, [3, 3], batch) };
             let shapes = Shapes::new(case.types.iter().map(|t| t.at(batch)).collect(), vec![]);
-            let prepared =
-                find(&case.op).and_then(|k| k.prepare(1, &vec![0.0; out * x[0] * 9], &shapes)).expect("weights");
-            let frequencies = prepared.len() / (x[0] * out.next_multiple_of(32));
+            let kernel = find(&case.op).expect("the op has a kernel");
+            let len = kernel.prepared_len(1, &shapes).expect("weights");
+            let frequencies = len / (x[0] * out.next_multiple_of(32));
             ways.push(frequencies);
             check(
                 &case,
@@ -266,7 +267,7 @@ fn prepared_weights_serve_batches_of_any_size() {
     let op: Op = conv([1; 2], [1; 4], [1; 2], 1).into();
     let kernel = find(&op).expect("a kernel");
     let (x, w) = (numbers(16 * 64 * 64), numbers(64 * 64 * 9));
-    let [few, many] = [1, 16].map(|batch| kernel.prepare(1, &w, &shapes(batch)).expect("weights"));
+    let [few, many] = [1, 16].map(|batch| prepared(kernel, 1, &w, &shapes(batch)).expect("weights"));
     assert_ne!(few.len(), many.len(), "the two sizes are computed in two ways");
     for batch in [1, 16] {
         let x = &x[..batch * 64 * 64];
@@ -283,19 +284,7 @@ fn prepared_weights_serve_batches_of_any_size() {
 #[test]
 fn every_epilogue_agrees_with_the_definition() {
     let mut rng = ChaCha8Rng::seed_from_u64(14);
-    let activations = [
-        None,
-        Some(Activation::Relu),
-        Some(Activation::Relu6),
-        Some(Activation::LeakyRelu(0.1)),
-        Some(Activation::LeakyRelu(-0.1)),
-        Some(Activation::Hardswish),
-        Some(Activation::Silu),
-        Some(Activation::Gelu),
-        Some(Activation::Sigmoid),
-        Some(Activation::Tanh),
-    ];
-    for activation in activations {
+    for &activation in ACTIVATIONS {
         for (residual, bias, out) in [(false, true, 40), (true, false, 33), (true, true, 32)] {
             for trains in [false, true] {
                 let epilogue = Epilogue { residual, activation };

@@ -1,12 +1,12 @@
 //! Depthwise kernels over maps with their channels last against the definition of `conv2d`: every window and stride, edges, rests
 //! of vectors, epilogues, gradients written and added, and the same bits on any number of threads.
 
-use super::assert_close;
 use super::maps::{numbers, stored};
+use super::{ACTIVATIONS, assert_close};
 use mtlc::base::{DType, Type};
 use mtlc::kernels::cpu::depthwise::{Geometry, data_gradient, forward, pack, weight_gradient};
 use mtlc::ops::conv2d::Conv2d;
-use mtlc::ops::epilogue::{Activation, Epilogue};
+use mtlc::ops::epilogue::Epilogue;
 use mtlc::ops::precision::Precision;
 use mtlc::ops::pullback::pullback;
 use mtlc::ops::window::Window;
@@ -145,14 +145,7 @@ fn windows_of_any_other_form() {
 
 #[test]
 fn epilogues() {
-    let activations = [
-        None,
-        Some(Activation::Relu),
-        Some(Activation::Relu6),
-        Some(Activation::Silu),
-        Some(Activation::LeakyRelu(0.1)),
-    ];
-    for activation in activations {
+    for &activation in ACTIVATIONS {
         for residual in [false, true] {
             let epilogue = Epilogue { residual, activation };
             Case { window: window(3, 1, [1; 4]), dims: [150, 15, 14], batch: 2, epilogue }.check();

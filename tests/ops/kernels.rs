@@ -1,7 +1,7 @@
 //! CPU kernels against the goldens: values, gradients, gradients that add to what is there, and nothing read that the kernel
 //! said it would not read.
 
-use super::{Case, TOLERANCE, assert_close, bytes, floats, single_ops};
+use super::{Case, TOLERANCE, assert_close, bytes, floats, prepared, single_ops};
 use mtlc::base::{DType, Type};
 use mtlc::kernels::cpu::{Backward, Gradient, Input, Kernel, Shapes, find};
 use mtlc::ops::{Maps, Op, Value};
@@ -90,7 +90,8 @@ fn check(goldens: &SafeTensors, case: &Case, kernel: &dyn Kernel, channels_last:
     let want = floats(goldens, &format!("{}/output", case.name)).unwrap();
     assert_close(&format!("{name} value"), &planar(&output), &want, TOLERANCE);
 
-    let prepared: Vec<Option<Vec<f32>>> = (0..inputs.len()).map(|i| kernel.prepare(i, &numbers[i], &shapes)).collect();
+    let prepared: Vec<Option<Vec<f32>>> =
+        (0..inputs.len()).map(|i| prepared(kernel, i, &numbers[i], &shapes)).collect();
     if prepared.iter().any(Option::is_some) {
         let input = |i: usize| prepared[i].as_ref().map_or(inputs[i], |p| Input::Prepared(p));
         let inputs: Vec<Input> = (0..inputs.len()).map(input).collect();

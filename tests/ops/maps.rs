@@ -1,7 +1,7 @@
 //! Kernels of feature maps against the definitions of their ops, at sizes that fill whole vectors and blocks and leave a rest:
 //! values, gradients written and added, and the same bits on any number of threads.
 
-use super::assert_close;
+use super::{ACTIVATIONS, assert_close};
 use mtlc::base::{DType, Type};
 use mtlc::kernels::cpu::{Backward, Gradient, Input, Shapes, find};
 use mtlc::ops::epilogue::{Activation, Epilogue};
@@ -129,19 +129,7 @@ fn normed(dims: &[usize], residual: bool) -> Vec<Type> {
 
 #[test]
 fn batch_norms_with_every_epilogue() {
-    let activations = [
-        None,
-        Some(Activation::Relu),
-        Some(Activation::Relu6),
-        Some(Activation::LeakyRelu(0.1)),
-        Some(Activation::LeakyRelu(-0.1)),
-        Some(Activation::Hardswish),
-        Some(Activation::Silu),
-        Some(Activation::Gelu),
-        Some(Activation::Sigmoid),
-        Some(Activation::Tanh),
-    ];
-    for activation in activations {
+    for &activation in ACTIVATIONS {
         for residual in [false, true] {
             check(batch_norm(false, residual, activation), &normed(&[19, 9, 7], residual), 3);
             check(batch_norm(true, residual, activation), &normed(&[19, 9, 7], residual), 3);

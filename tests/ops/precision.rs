@@ -1,6 +1,7 @@
 //! Products in low precision: kernels against definitions, whatever the sizes, and weights prepared or not.
 
 use super::maps::{numbers, stored};
+use super::prepared;
 use dfdx::prelude::NoneTape;
 use mtlc::base::{DType, Type};
 use mtlc::kernels::cpu::{Input, Shapes, find};
@@ -41,7 +42,7 @@ fn check(op: &Op, types: &[Type], batch: usize) {
     let plain: Vec<Input> = inputs.iter().map(|data| Input::Numbers(data)).collect();
     let mut y = vec![f32::NAN; output.elements(batch)];
     kernel.forward(&plain, &shapes, &mut y);
-    let prepared = kernel.prepare(1, &inputs[1], &shapes).expect("packed weights");
+    let prepared = prepared(kernel, 1, &inputs[1], &shapes).expect("packed weights");
     let mut with = plain.clone();
     with[1] = Input::Prepared(&prepared);
     let mut again = vec![f32::NAN; y.len()];

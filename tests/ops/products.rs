@@ -1,9 +1,10 @@
 //! Kernels that are matrix products, `linear` and `attention`, against their definitions at sizes around those of tiles, panels
 //! and strips: values, gradients that write and that add, epilogues, prepared weights and the number of threads.
 
+use super::{ACTIVATIONS, prepared};
 use mtlc::base::{DType, Type};
 use mtlc::kernels::cpu::{Backward, Gradient, Input, Shapes, find};
-use mtlc::ops::epilogue::{Activation, Epilogue};
+use mtlc::ops::epilogue::Epilogue;
 use mtlc::ops::{Op, Value, attention::Attention, linear::Linear, pullback::pullback};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -64,7 +65,8 @@ fn check(op: impl Into<Op>, types: &[Type], batch: usize, given: &[Option<Vec<f3
         close(&format!("gradient {i}"), &gradients[0][i], slope, 0.0);
         close(&format!("added gradient {i}"), &gradients[1][i], slope, 0.5);
     }
-    let prepared: Vec<Option<Vec<f32>>> = (0..numbers.len()).map(|i| kernel.prepare(i, &numbers[i], &shapes)).collect();
+    let prepared: Vec<Option<Vec<f32>>> =
+        (0..numbers.len()).map(|i| prepared(kernel, i, &numbers[i], &shapes)).collect();
     let packed: Vec<Input> =
         prepared.iter().zip(&inputs).map(|(p, i)| p.as_ref().map_or(*i, |p| Input::Prepared(p))).collect();
     let (again, others) = run(&packed, 3);
@@ -98,18 +100,7 @@ fn linear_layers_of_odd_sizes() {
 
 #[test]
 fn linear_layers_with_epilogues() {
-    let activations = [
-        Activation::Relu,
-        Activation::Relu6,
-        Activation::LeakyRelu(0.1),
-        Activation::LeakyRelu(-0.1),
-        Activation::Hardswish,
-        Activation::Silu,
-        Activation::Gelu,
-        Activation::Sigmoid,
-        Activation::Tanh,
-    ];
-    for activation in activations.into_iter().map(Some).chain([None]) {
+    for &activation in ACTIVATIONS {
         for (bias, residual) in [(true, true), (false, true), (true, false)] {
             let op = Linear { bias, epilogue: Epilogue { residual, activation }, ..Default::default() };
             let mut types = vec![x(&[19]), w(&[37, 19])];

@@ -46,7 +46,7 @@ impl File {
 
     /// The contents. Adds them to the fingerprint.
     pub fn read(&self, hash: &mut Sha256) -> Result<Vec<u8>> {
-        let bytes = std::fs::read(&self.path).map_err(|error| self.unreadable(&error))?;
+        let bytes = crate::files::read(&self.path).map_err(|error| self.unreadable(&error))?;
         hash.update((bytes.len() as u64).to_le_bytes());
         hash.update(&bytes);
         Ok(bytes)
@@ -76,7 +76,7 @@ impl File {
     /// Why the file cannot be read, with a suggestion from its folder.
     pub fn unreadable(&self, error: &std::io::Error) -> Diagnostics {
         if error.kind() != std::io::ErrorKind::NotFound {
-            return self.broken(format!("cannot read the file: {}", error.kind())).into();
+            return self.broken(format!("cannot read the file: {}", crate::files::reason(error))).into();
         }
         let missing = self.broken("there is no such file");
         let folder = self.path.parent().unwrap_or(Path::new("")).to_path_buf();

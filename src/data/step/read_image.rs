@@ -7,6 +7,7 @@ use super::{Field, Made, Step, StepKind};
 use crate::base::signature::{Args, PartKind, Signature};
 use crate::data::draw::Row;
 use crate::data::form::{Cell, Example, Fault, Form, FormKind};
+use crate::files;
 use image::ImageReader;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -48,8 +49,8 @@ impl Step for ReadImage {
 /// The image in a file.
 pub fn decode(path: &Path) -> Result<Example, Fault> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let bytes =
-        std::fs::read(path).map_err(|error| Fault::new(format!("cannot read image `{name}`: {}", error.kind())))?;
+    let bytes = files::read(path)
+        .map_err(|error| Fault::new(format!("cannot read image `{name}`: {}", files::reason(&error))))?;
     let broken = |reason: String| {
         Fault::new(format!("cannot decode image `{name}`: {reason}"))
             .help("replace the file, or remove it from the data")

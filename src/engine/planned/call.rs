@@ -5,11 +5,12 @@ use super::{Missing, range};
 use crate::base::DType;
 use crate::data::{Array, Batch};
 use crate::engine::Weights;
-use crate::graph::{Definition, Graph, Leaf, ValueId, Winograd};
+use crate::graph::{Definition, Graph, Leaf, ValueId};
 use crate::kernels::cpu::arena::{Block, Window};
 use crate::kernels::cpu::{self, Backward, Gradient, Input, Kernel, Shapes};
 use crate::ops::pullback::pullback;
 use crate::ops::{Op, Value};
+use crate::plan::fixed::{prepared, shapes};
 use crate::plan::program::{Operand, Place, Target};
 use dfdx::prelude::NoneTape;
 use smallvec::SmallVec;
@@ -108,19 +109,6 @@ pub fn definition(graph: &Graph, value: ValueId) -> (&Op, &[ValueId]) {
     }
 }
 
-/// The shapes of a value's call.
-pub fn shapes(graph: &Graph, value: ValueId, batch: usize, trains: bool) -> Shapes {
-    let (_, inputs) = definition(graph, value);
-    let result = graph.value(value);
-    Shapes {
-        inputs: inputs.iter().map(|&i| graph.value(i).ty.at(batch)).collect(),
-        output: result.ty.at(batch),
-        channels_last: result.channels_last || inputs.iter().any(|&i| graph.value(i).channels_last),
-        trains,
-        winograd: if trains { graph.winograd } else { Winograd::F4 }.tile(),
-    }
-}
-
 fn source(operand: &Operand) -> Source {
     match operand {
         Operand::Place(_) => Source::Window,
@@ -163,11 +151,14 @@ impl<'g> Call<'g> {
     ) -> Self {
         let (op, ids) = definition(graph, value);
         let (kernel, shapes) = (cpu::find(op), shapes(graph, value, batch, trains));
-        let prepared = |(i, operand): (usize, &Operand)| match (kernel, operand) {
-            (Some(kernel), Operand::Given(id)) if batch > 0 && graph.is_fixed(*id) => {
-                Source::Prepared(fixed.prepare(graph, kernel, i, *id, &shapes))
+        let prepared = |(i, operand): (usize, &Operand)| {
+            let len = prepared(graph, value, i, operand, &shapes, batch);
+            match (kernel, operand, len) {
+                (Some(kernel), Operand::Given(id), Some(len)) => {
+                    Source::Prepared(fixed.prepare(graph, kernel, i, *id, &shapes, len))
+                }
+                _ => source(operand),
             }
-            _ => source(operand),
         };
         let sources = inputs.iter().enumerate().map(prepared).collect();
         debug_assert_eq!(ids.len(), inputs.len());
@@ -222,9 +213,7 @@ impl<'g> Call<'g> {
         let input = |source: &Source| match source {
             Source::Window => Input::Numbers(next.next().expect("one for each place")),
             Source::Given(id) => given.input(*id),
-            Source::Prepared(number) => {
-                given.fixed.prepared(*number).map_or_else(|id| given.input(id), Input::Prepared)
-            }
+            Source::Prepared(number) => Input::Prepared(given.fixed.prepared(*number)),
             Source::Unread => Input::Numbers(&[]),
         };
         let inputs: SmallVec<[Input; FEW]> = self.sources.iter().map(input).collect();

@@ -2,13 +2,14 @@
 //!
 //! Both are computed when a weight below them has another stamp than before, and not in between.
 
-use super::call::{definition, shapes};
+use super::call::definition;
 use crate::engine::Weights;
 use crate::engine::weights::Stamp;
 use crate::graph::{Definition, Graph, Leaf, ValueId};
 use crate::kernels::cpu::arena::Block;
 use crate::kernels::cpu::{self, Input, Kernel, Shapes};
 use crate::ops::Value;
+use crate::plan::fixed::shapes;
 
 pub struct Fixed<'g> {
     constants: Vec<Constant>,
@@ -28,22 +29,17 @@ struct Prepared<'g> {
     input: usize,
     of: ValueId,
     shapes: Shapes,
-    /// Nothing where the kernel reads the weight as it is.
-    numbers: Option<Block>,
+    numbers: Block,
     below: Vec<(&'g str, Stamp)>,
 }
 
 impl<'g> Fixed<'g> {
     pub fn new(graph: &'g Graph, constants: &[ValueId]) -> Self {
-        let constant = |&value: &ValueId| {
-            let mut numbers = Block::default();
-            numbers.grow(graph.value(value).ty.elements(1));
-            Constant { value, numbers }
-        };
+        let constant = |&value: &ValueId| Constant { value, numbers: Block::of(graph.value(value).ty.elements(1)) };
         Self { constants: constants.iter().map(constant).collect(), prepared: vec![], seen: 0 }
     }
 
-    /// Has input `input` of a kernel prepared from now on, if the kernel has something to prepare of it; gives its number.
+    /// Has input `input` of a kernel prepared from now on, as `len` numbers; gives the number of what is prepared.
     pub fn prepare(
         &mut self,
         graph: &'g Graph,
@@ -51,11 +47,12 @@ impl<'g> Fixed<'g> {
         input: usize,
         of: ValueId,
         shapes: &Shapes,
+        len: usize,
     ) -> usize {
         let mut below = vec![];
         parameters(graph, of, &mut below);
         let below = below.into_iter().map(|path| (path, 0)).collect();
-        self.prepared.push(Prepared { kernel, input, of, shapes: shapes.clone(), numbers: None, below });
+        self.prepared.push(Prepared { kernel, input, of, shapes: shapes.clone(), numbers: Block::of(len), below });
         self.prepared.len() - 1
     }
 
@@ -74,15 +71,13 @@ impl<'g> Fixed<'g> {
             if !stale(&self.prepared[i]) {
                 continue;
             }
-            let Prepared { kernel, input, of, shapes, .. } = &self.prepared[i];
-            let numbers = match &graph.value(*of).definition {
+            let Prepared { kernel, input, of, shapes, numbers, below } = &mut self.prepared[i];
+            let weight = match &graph.value(*of).definition {
                 Definition::Leaf(Leaf::Parameter(path)) => &weights.get(path).data,
-                _ => self.constant(*of),
+                _ => find(&self.constants, *of),
             };
-            let made = kernel.prepare(*input, numbers, shapes).map(|made| Block::from(&made[..]));
-            let prepared = &mut self.prepared[i];
-            prepared.numbers = made;
-            prepared.below.iter_mut().for_each(|(path, stamp)| *stamp = weights.stamp(path));
+            kernel.prepare(*input, weight, shapes, numbers.as_mut_slice());
+            below.iter_mut().for_each(|(path, stamp)| *stamp = weights.stamp(path));
         }
     }
 
@@ -115,10 +110,15 @@ impl<'g> Fixed<'g> {
         find(&self.constants, id)
     }
 
-    /// What the kernel prepared, or else the value to read as it is.
-    pub fn prepared(&self, number: usize) -> Result<&[f32], ValueId> {
-        let Prepared { numbers, of, .. } = &self.prepared[number];
-        numbers.as_ref().map(Block::as_slice).ok_or(*of)
+    /// What the kernel prepared.
+    pub fn prepared(&self, number: usize) -> &[f32] {
+        self.prepared[number].numbers.as_slice()
+    }
+
+    /// Bytes of all this.
+    pub fn bytes(&self) -> usize {
+        let constants = self.constants.iter().map(|c| c.numbers.bytes());
+        constants.chain(self.prepared.iter().map(|p| p.numbers.bytes())).sum()
     }
 }
 

@@ -215,6 +215,13 @@ impl Session for Running<'_> {
         }
     }
 
+    fn bytes(&self) -> usize {
+        let programs =
+            self.programs.iter().map(|r| r.fixed.bytes() + 4 * r.given.iter().map(Vec::capacity).sum::<usize>());
+        let missing = 4 * self.missing.numbers.capacity() + 8 * self.missing.ids.capacity();
+        self.arena.bytes() + missing + programs.sum::<usize>()
+    }
+
     fn profile(&mut self) -> Vec<Measured> {
         self.profile.get_or_insert_default().measured()
     }

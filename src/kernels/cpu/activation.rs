@@ -1,8 +1,9 @@
-//! Activations: one function of each element, and its slope. Formulas stand with the ops.
+//! Ops that are an activation and nothing else.
 
-use super::math::{sigmoid, tanh, vectorised};
-use super::parallel::long;
+use super::function::{GeluByTanh, map, map_by, through, through_by};
 use super::{Backward, Gradient, Input, Kernel, Shapes};
+use crate::ops::epilogue::Activation;
+use crate::ops::gelu::Gelu;
 use crate::ops::hardswish::Hardswish;
 use crate::ops::leaky_relu::LeakyRelu;
 use crate::ops::relu::Relu;
@@ -11,110 +12,64 @@ use crate::ops::sigmoid::Sigmoid;
 use crate::ops::silu::Silu;
 use crate::ops::tanh::Tanh;
 
-/// A function of each element. A macro, because a closure may end up in a function of its own, for lesser vectors.
-macro_rules! each {
-    ($inputs:ident, $output:ident, |$x:ident| $value:expr) => {{
-        let x = $inputs[0].numbers();
-        long($output, |start, piece| {
-            vectorised(
-                #[inline(always)]
-                || {
-                    for (y, &$x) in piece.iter_mut().zip(&x[start..]) {
-                        *y = $value;
-                    }
-                },
-            );
-        });
-    }};
-}
+/// Kernels of ops, and the activation that each is.
+macro_rules! activations {
+    ($($op:ident => |$self:ident| $activation:expr),* $(,)?) => {$(
+        impl $op {
+            fn activation(&self) -> Activation {
+                let $self = self;
+                $activation
+            }
+        }
 
-/// Kernels whose slope follows from the result, so that the input need not be kept.
-macro_rules! by_result {
-    ($op:ident, |$x:ident| $value:expr, $slope:expr) => {
         impl Kernel for $op {
             fn reads(&self, _: usize) -> bool {
-                false
+                !self.activation().slope_from_result()
             }
 
             fn reads_output(&self) -> bool {
-                true
+                self.activation().slope_from_result()
             }
 
             fn forward(&self, inputs: &[Input], _: &Shapes, output: &mut [f32]) {
-                each!(inputs, output, |$x| $value);
+                map(self.activation(), inputs[0].numbers(), output);
             }
 
             fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
                 let Some(dx) = &mut gradients[0] else { return };
-                dx.set_by(call.cotangent, call.output, |d, y| {
-                    let slope = $slope;
-                    d * slope(y)
-                });
+                let by = if self.reads_output() { call.output } else { call.inputs[0].numbers() };
+                through(self.activation(), Some(by), call.cotangent, dx);
             }
         }
-    };
+    )*};
 }
 
-// The comparison is false for NaN, which therefore stays.
-by_result!(Relu, |x| if x <= 0.0 { 0.0 } else { x }, |y: f32| if y <= 0.0 { 0.0 } else { 1.0 });
-by_result!(Relu6, |x| x.clamp(0.0, 6.0), |y: f32| if y <= 0.0 || y >= 6.0 { 0.0 } else { 1.0 });
-by_result!(Tanh, |x| tanh(x), |y: f32| 1.0 - y * y);
-by_result!(Sigmoid, |x| sigmoid(x), |y: f32| y * (1.0 - y));
+activations! {
+    Relu => |_op| Activation::Relu,
+    Relu6 => |_op| Activation::Relu6,
+    LeakyRelu => |op| Activation::LeakyRelu(op.slope),
+    Hardswish => |_op| Activation::Hardswish,
+    Silu => |_op| Activation::Silu,
+    Sigmoid => |_op| Activation::Sigmoid,
+    Tanh => |_op| Activation::Tanh,
+}
 
-impl Kernel for Silu {
+impl Kernel for Gelu {
     fn reads(&self, _: usize) -> bool {
         true
     }
 
     fn forward(&self, inputs: &[Input], _: &Shapes, output: &mut [f32]) {
-        each!(inputs, output, |x| x * sigmoid(x));
+        let x = inputs[0].numbers();
+        if self.approximate { map_by(GeluByTanh, x, output) } else { map(Activation::Gelu, x, output) }
     }
 
     fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
         let (x, Some(dx)) = (call.inputs[0].numbers(), &mut gradients[0]) else { return };
-        dx.set_by(call.cotangent, x, |d, x| {
-            let s = sigmoid(x);
-            d * s * (1.0 + x * (1.0 - s))
-        });
-    }
-}
-
-impl Kernel for LeakyRelu {
-    fn reads(&self, _: usize) -> bool {
-        true
-    }
-
-    fn forward(&self, inputs: &[Input], _: &Shapes, output: &mut [f32]) {
-        let slope = self.slope as f32;
-        each!(inputs, output, |x| if x > 0.0 { x } else { slope * x });
-    }
-
-    fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
-        let (x, Some(dx), slope) = (call.inputs[0].numbers(), &mut gradients[0], self.slope as f32) else { return };
-        dx.set_by(call.cotangent, x, |d, x| if x > 0.0 { d } else { slope * d });
-    }
-}
-
-impl Kernel for Hardswish {
-    fn reads(&self, _: usize) -> bool {
-        true
-    }
-
-    fn forward(&self, inputs: &[Input], _: &Shapes, output: &mut [f32]) {
-        each!(inputs, output, |x| x * (x + 3.0).clamp(0.0, 6.0) / 6.0);
-    }
-
-    fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
-        let (x, Some(dx)) = (call.inputs[0].numbers(), &mut gradients[0]) else { return };
-        dx.set_by(call.cotangent, x, |d, x| {
-            let inside = d * (x / 3.0 + 0.5);
-            if x <= -3.0 {
-                0.0
-            } else if x >= 3.0 {
-                d
-            } else {
-                inside
-            }
-        });
+        if self.approximate {
+            through_by(GeluByTanh, Some(x), call.cotangent, dx);
+        } else {
+            through(Activation::Gelu, Some(x), call.cotangent, dx);
+        }
     }
 }

@@ -29,6 +29,18 @@ impl Block {
         self.len == 0
     }
 
+    /// So many zeros.
+    pub fn of(len: usize) -> Self {
+        let mut block = Block::default();
+        block.grow(len);
+        block
+    }
+
+    /// What the block takes of memory.
+    pub fn bytes(&self) -> usize {
+        self.lines.capacity() * size_of::<Line>()
+    }
+
     /// Forgets the numbers, and keeps the memory.
     pub fn clear(&mut self) {
         self.lines.clear();
@@ -57,8 +69,7 @@ impl Block {
 
 impl From<&[f32]> for Block {
     fn from(numbers: &[f32]) -> Self {
-        let mut block = Block::default();
-        block.grow(numbers.len());
+        let mut block = Block::of(numbers.len());
         block.as_mut_slice().copy_from_slice(numbers);
         block
     }

@@ -2,15 +2,16 @@
 //! channels last; weights are as the ops say.
 
 mod axis;
+mod bias;
 mod correlation;
 mod frame;
 mod gradient;
-mod slopes;
 mod transforms;
 mod winograd;
 mod winograd_gradient;
 
 use super::bank::Bank;
+use super::function::through;
 use super::low_precision::Layer;
 use super::parallel::scratch;
 use super::tile::Finish;
@@ -101,12 +102,6 @@ fn plain(w: Input) -> Input {
     Input::Numbers(w.numbers())
 }
 
-fn prepare(correlation: &Correlation, w: &[f32]) -> Vec<f32> {
-    let mut packed = vec![0.0; correlation.packed_len()];
-    correlation.pack(w, &mut packed);
-    packed
-}
-
 impl Conv2d {
     fn finish<'a>(&self, inputs: &[Input<'a>], activation: Option<Activation>) -> Finish<'a> {
         let residual = self.epilogue.residual.then(|| inputs[inputs.len() - 1].numbers());
@@ -117,7 +112,7 @@ impl Conv2d {
     fn pull(&self, call: &Backward, dz: &[f32], gradients: &mut [Option<Gradient>]) {
         let bank = of_conv(self, call.shapes);
         if let Some(db) = gradients.get_mut(2).and_then(Option::as_mut).filter(|_| self.bias) {
-            slopes::bias(dz, db);
+            bias::gradient(dz, db);
         }
         if let Some(g) = by_channel(&bank) {
             if let Some(dx) = &mut gradients[0] {
@@ -157,23 +152,24 @@ impl Kernel for Conv2d {
         self.epilogue.activation.is_some_and(Activation::slope_from_result)
     }
 
-    fn prepare(&self, i: usize, numbers: &[f32], shapes: &Shapes) -> Option<Vec<f32>> {
-        if !self.precision.is_f32() {
-            return (i == 1).then(|| Layer::new(self.precision, of_conv(self, shapes)).prepare(numbers));
-        }
+    fn prepared_len(&self, i: usize, shapes: &Shapes) -> Option<usize> {
         let bank = of_conv(self, shapes);
-        if let Some(g) = by_channel(&bank).filter(|_| i == 1) {
-            let mut packed = vec![0.0; g.taps() * g.channels];
-            depthwise::pack(numbers, g.channels, &mut packed);
-            return Some(packed);
-        }
-        match way(&bank, shapes).filter(|_| i == 1) {
-            Some(way) => {
-                let mut packed = vec![0.0; way.packed_len()];
-                way.pack(numbers, &mut packed);
-                Some(packed)
-            }
-            None => (i == 1).then(|| prepare(&Correlation::filter(&bank), numbers)),
+        let len = || match (by_channel(&bank), way(&bank, shapes)) {
+            _ if !self.precision.is_f32() => Layer::new(self.precision, bank).packed_len(),
+            (Some(g), _) => g.taps() * g.channels,
+            (None, Some(way)) => way.packed_len(),
+            (None, None) => Correlation::filter(&bank).packed_len(),
+        };
+        (i == 1).then(len)
+    }
+
+    fn prepare(&self, _: usize, numbers: &[f32], shapes: &Shapes, into: &mut [f32]) {
+        let bank = of_conv(self, shapes);
+        match (by_channel(&bank), way(&bank, shapes)) {
+            _ if !self.precision.is_f32() => Layer::new(self.precision, bank).pack(numbers, into),
+            (Some(g), _) => depthwise::pack(numbers, g.channels, into),
+            (None, Some(way)) => way.pack(numbers, into),
+            (None, None) => Correlation::filter(&bank).pack(numbers, into),
         }
     }
 
@@ -197,15 +193,12 @@ impl Kernel for Conv2d {
             return self.pull(call, call.cotangent, gradients);
         };
         scratch(call.cotangent.len(), |dz| {
-            if activation.slope_from_result() {
-                slopes::through(activation, call.output, call.cotangent, dz);
-            } else {
-                scratch(dz.len(), |z| {
-                    let (bank, finish) = (of_conv(self, call.shapes), self.finish(call.inputs, None));
-                    filter(&bank, call.shapes, call.inputs[1], call.inputs[0].numbers(), z, &finish);
-                    slopes::through(activation, z, call.cotangent, dz);
-                });
+            let by = activation.slope_from_result().then_some(call.output);
+            if by.is_none() {
+                let (bank, finish) = (of_conv(self, call.shapes), self.finish(call.inputs, None));
+                filter(&bank, call.shapes, call.inputs[1], call.inputs[0].numbers(), dz, &finish);
             }
+            through(activation, by, call.cotangent, &mut Gradient { data: dz, add: false });
             if let Some(dr) = &mut residual {
                 dr.set_by(dz, dz, |dz, _| dz);
             }
@@ -219,8 +212,12 @@ impl Kernel for ConvTranspose2d {
         i < 2
     }
 
-    fn prepare(&self, i: usize, numbers: &[f32], shapes: &Shapes) -> Option<Vec<f32>> {
-        (i == 1).then(|| prepare(&Correlation::stamp(&of_transpose(self, shapes)), numbers))
+    fn prepared_len(&self, i: usize, shapes: &Shapes) -> Option<usize> {
+        (i == 1).then(|| Correlation::stamp(&of_transpose(self, shapes)).packed_len())
+    }
+
+    fn prepare(&self, _: usize, numbers: &[f32], shapes: &Shapes, into: &mut [f32]) {
+        Correlation::stamp(&of_transpose(self, shapes)).pack(numbers, into);
     }
 
     fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
@@ -239,7 +236,7 @@ impl Kernel for ConvTranspose2d {
             gradient::gradient(&bank, call.inputs[0].numbers(), dy, dw);
         }
         if let Some(db) = gradients.get_mut(2).and_then(Option::as_mut) {
-            slopes::bias(dy, db);
+            bias::gradient(dy, db);
         }
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! With `y = f(z + r)`, `z = x · wᵀ + b`, and `dz = dy · f′`: `dx = dz · w`, `dw = dzᵀ · x`, `db = Σ dz` and `dr = dz`.
 
+use super::function::through;
 use super::low_precision::{self, Layer};
 use super::math::vectorised;
-use super::parallel::{long, pieces, scratch};
+use super::parallel::{pieces, scratch};
 use super::product::{Left, Product, Right};
-use super::tile::{Finish, WIDTH, packed_len, panel_of_rows, slope, slope_from_result};
+use super::tile::{Finish, WIDTH, packed_len, panel_of_rows};
 use super::{Backward, Gradient, Input, Kernel, Shapes};
 use crate::ops::epilogue::Activation;
 use crate::ops::linear::Linear;
@@ -42,6 +43,12 @@ fn forward(inputs: &[Input], shapes: &Shapes, output: &mut [f32], finish: &Finis
     Product { rows, columns: out, depth: width, left, right }.run(output, out, finish);
 }
 
+/// The layer in low precision.
+fn layer(op: &Linear, shapes: &Shapes) -> Layer {
+    let (rows, width, out) = sizes(shapes);
+    Layer::new(op.precision, low_precision::vectors(rows, width, out))
+}
+
 /// An activation whose slope only follows from what it is applied to.
 fn needs_its_argument(op: &Linear) -> bool {
     op.epilogue.activation.is_some_and(|f| !f.slope_from_result())
@@ -56,28 +63,27 @@ impl Kernel for Linear {
         self.epilogue.activation.is_some_and(Activation::slope_from_result)
     }
 
-    fn prepare(&self, i: usize, numbers: &[f32], shapes: &Shapes) -> Option<Vec<f32>> {
-        if i != 1 {
-            return None;
-        }
-        let (rows, width, out) = sizes(shapes);
+    fn prepared_len(&self, i: usize, shapes: &Shapes) -> Option<usize> {
+        let (_, width, out) = sizes(shapes);
+        let len = || if self.precision.is_f32() { packed_len(out, width) } else { layer(self, shapes).packed_len() };
+        (i == 1).then(len)
+    }
+
+    fn prepare(&self, _: usize, numbers: &[f32], shapes: &Shapes, into: &mut [f32]) {
         if !self.precision.is_f32() {
-            return Some(Layer::new(self.precision, low_precision::vectors(rows, width, out)).prepare(numbers));
+            return layer(self, shapes).pack(numbers, into);
         }
-        let mut panels = vec![0.0; packed_len(out, width)];
-        pieces(&mut panels, width * WIDTH, width * WIDTH, |panel, numbers_of| {
+        let (_, width, out) = sizes(shapes);
+        pieces(into, width * WIDTH, width * WIDTH, |panel, numbers_of| {
             let first = panel * WIDTH;
             panel_of_rows(numbers_of, &numbers[first * width..], width, WIDTH.min(out - first), width);
         });
-        Some(panels)
     }
 
     fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
         let finish = Finish { activation: self.epilogue.activation, ..finish(self, inputs) };
         if !self.precision.is_f32() {
-            let (rows, width, out) = sizes(shapes);
-            let layer = Layer::new(self.precision, low_precision::vectors(rows, width, out));
-            return layer.forward(inputs[1], inputs[0].numbers(), output, &finish);
+            return layer(self, shapes).forward(inputs[1], inputs[0].numbers(), output, &finish);
         }
         forward(inputs, shapes, output, &finish);
     }
@@ -86,12 +92,11 @@ impl Kernel for Linear {
         let Some(activation) = self.epilogue.activation else { return self.pull(call, call.cotangent, gradients) };
         let n = call.cotangent.len();
         scratch(n, |dz| {
-            if needs_its_argument(self) {
+            let by = activation.slope_from_result().then_some(call.output);
+            if by.is_none() {
                 forward(call.inputs, call.shapes, dz, &finish(self, call.inputs));
-                through(dz, call.cotangent, None, activation);
-            } else {
-                through(dz, call.cotangent, Some(call.output), activation);
             }
+            through(activation, by, call.cotangent, &mut Gradient { data: dz, add: false });
             self.pull(call, dz, gradients);
         });
     }
@@ -119,45 +124,6 @@ impl Linear {
         if let Some(Some(dr)) = rest.next() {
             dr.set_by(dz, dz, |d, _| d);
         }
-    }
-}
-
-/// `dz = dy · f′`, by the result where there is one, and otherwise by the argument, which stands in `dz`.
-fn through(dz: &mut [f32], dy: &[f32], y: Option<&[f32]>, activation: Activation) {
-    macro_rules! each {
-        ($($pattern:pat => $value:expr),* $(,)?) => {
-            match activation {
-                // The activation is a constant in each arm, so that the loops within have no branch on it.
-                $($pattern => long(dz, |start, dz| {
-                    let (dy, y) = (&dy[start..][..dz.len()], y.map(|y| &y[start..][..dz.len()]));
-                    vectorised(
-                        #[inline(always)]
-                        || match y {
-                            Some(y) => {
-                                for ((z, d), y) in dz.iter_mut().zip(dy).zip(y) {
-                                    *z = d * slope_from_result($value, *y);
-                                }
-                            }
-                            None => {
-                                for (z, d) in dz.iter_mut().zip(dy) {
-                                    *z = d * slope($value, *z);
-                                }
-                            }
-                        },
-                    );
-                }),)*
-            }
-        };
-    }
-    each! {
-        Activation::Relu => Activation::Relu,
-        Activation::Relu6 => Activation::Relu6,
-        Activation::LeakyRelu(by) => Activation::LeakyRelu(by),
-        Activation::Hardswish => Activation::Hardswish,
-        Activation::Silu => Activation::Silu,
-        Activation::Gelu => Activation::Gelu,
-        Activation::Sigmoid => Activation::Sigmoid,
-        Activation::Tanh => Activation::Tanh,
     }
 }
 

@@ -62,13 +62,6 @@ impl Layer {
         }
     }
 
-    /// The weights as panels.
-    pub fn prepare(&self, w: &[f32]) -> Vec<f32> {
-        let mut packed = vec![0.0; self.packed_len()];
-        self.pack(w, &mut packed);
-        packed
-    }
-
     /// Bytes of a number.
     fn size(&self) -> usize {
         if let Words::Bf16 = self.words { 2 } else { 1 }
@@ -95,7 +88,8 @@ impl Layer {
         self.head() + repeats * runs * self.run_words() * WIDTH
     }
 
-    fn packed_len(&self) -> usize {
+    /// Numbers of the weights as panels.
+    pub fn packed_len(&self) -> usize {
         self.bank.rows.div_ceil(WIDTH) * self.panel_len()
     }
 
@@ -107,7 +101,8 @@ impl Layer {
         [height + top + bottom, bytes.div_ceil(4)]
     }
 
-    fn pack(&self, w: &[f32], packed: &mut [f32]) {
+    /// The weights as panels.
+    pub fn pack(&self, w: &[f32], packed: &mut [f32]) {
         let Bank { channels, rows, sliding, .. } = self.bank;
         let (taps, [_, across]) = (sliding.taps(), sliding.window.kernel);
         let ([_, runs, len], words) = (self.runs(), self.run_words());

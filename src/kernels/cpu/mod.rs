@@ -12,9 +12,8 @@ mod bank;
 mod channels;
 mod conv;
 pub mod depthwise;
-mod finish;
 mod fold;
-mod gelu;
+mod function;
 mod group_norm;
 mod lanes;
 mod layer_norm;
@@ -110,17 +109,28 @@ impl Gradient<'_> {
         });
     }
 
-    /// Writes or adds `value(a[i], b[i])` for every element.
+    /// Writes or adds `value(a[i], b[i])` for every element. What is more than an operation or two must be `#[inline(always)]`, and
+    /// is compiled for the widest vectors.
     pub fn set_by(&mut self, a: &[f32], b: &[f32], value: impl Fn(f32, f32) -> f32 + Sync) {
         let add = self.add;
         parallel::long(self.data, |start, piece| {
-            let behind = a[start..].iter().zip(&b[start..]);
-            let each = piece.iter_mut().zip(behind);
-            if add {
-                each.for_each(|(g, (a, b))| *g += value(*a, *b));
-            } else {
-                each.for_each(|(g, (a, b))| *g = value(*a, *b));
-            }
+            let (a, b) = (&a[start..][..piece.len()], &b[start..][..piece.len()]);
+            math::vectorised(
+                #[inline(always)]
+                || {
+                    // Loops, because `for_each` may end up in a function of its own, for lesser vectors.
+                    let each = piece.iter_mut().zip(a).zip(b);
+                    if add {
+                        for ((g, a), b) in each {
+                            *g += value(*a, *b);
+                        }
+                    } else {
+                        for ((g, a), b) in each {
+                            *g = value(*a, *b);
+                        }
+                    }
+                },
+            );
         });
     }
 }
@@ -142,10 +152,15 @@ pub trait Kernel {
         false
     }
 
-    /// What the forward pass makes of input `i` before it reads it: the same numbers packed, or transformed. The engine calls it
-    /// once for a weight that does not move, and hands the result over as [`Input::Prepared`]; a weight that moves comes as it is.
-    fn prepare(&self, _i: usize, _numbers: &[f32], _shapes: &Shapes) -> Option<Vec<f32>> {
+    /// How many numbers the forward pass makes of input `i` before it reads it; nothing where it reads the input as it is.
+    fn prepared_len(&self, _i: usize, _shapes: &Shapes) -> Option<usize> {
         None
+    }
+
+    /// Writes them: the same numbers packed, or transformed. `into` has the length that was told. The engine calls it once for a
+    /// weight that does not move, and hands the result over as [`Input::Prepared`]; a weight that moves comes as it is.
+    fn prepare(&self, i: usize, _numbers: &[f32], _shapes: &Shapes, _into: &mut [f32]) {
+        unreachable!("input {i} is read as it is");
     }
 
     fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]);

@@ -12,7 +12,7 @@
 mod walks;
 
 use super::channels::{Cut, planes, rows, transpose};
-use super::finish::{Limits, apply, slopes};
+use super::function::{Limits, apply, through};
 use super::parallel::tasks;
 use super::parallel::{pieces, scratch};
 use super::tile::Results;
@@ -70,16 +70,13 @@ impl Back<'_> {
         let Some(activation) = rest else {
             return f(dy, if limits.any() { &self.y[range] } else { dy }, limits);
         };
-        scratch(2 * dy.len(), |buffer| {
-            let (dz, z) = buffer.split_at_mut(dy.len());
-            dz.copy_from_slice(dy);
-            if activation.slope_from_result() {
-                slopes(activation, &self.y[range], dz);
-            } else {
+        scratch(dy.len(), |dz| {
+            let by = activation.slope_from_result().then(|| &self.y[range.clone()]);
+            if by.is_none() {
                 let residual = if self.residual.is_empty() { &[] } else { &self.residual[range.clone()] };
-                self.norm.forward(&self.x[range], residual, Limits::NONE, z);
-                slopes(activation, z, dz);
+                self.norm.forward(&self.x[range], residual, Limits::NONE, dz);
             }
+            through(activation, by, dy, &mut Gradient { data: dz, add: false });
             f(dz, dz, Limits::NONE)
         })
     }

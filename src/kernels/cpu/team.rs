@@ -70,6 +70,14 @@ thread_local! {
 
 impl Team {
     fn new(threads: usize) -> Self {
+        Self::started(threads, |_, serve| std::thread::Builder::new().name("mtlc".into()).spawn(serve))
+    }
+
+    /// A team whose threads `start` starts: the calling one, and others by their numbers from 1 on.
+    fn started(
+        threads: usize,
+        start: impl Fn(usize, Box<dyn FnOnce() + Send>) -> std::io::Result<JoinHandle<()>>,
+    ) -> Self {
         let shared = Arc::new(Shared {
             gate: AtomicU64::new(CLOSED),
             current: AtomicPtr::default(),
@@ -77,12 +85,12 @@ impl Team {
             sleeping: AtomicUsize::new(0),
             over: AtomicBool::new(false),
         });
-        let start = |_| {
+        let serve = || {
             let shared = shared.clone();
-            std::thread::Builder::new().name("mtlc".into()).spawn(move || shared.serve())
+            Box::new(move || shared.serve())
         };
         // A machine that gives no more threads is served with those there are.
-        let others = (1..threads).map_while(|i| start(i).ok()).collect();
+        let others = (1..threads).map_while(|i| start(i, serve()).ok()).collect();
         Self { shared, others }
     }
 
@@ -186,9 +194,14 @@ fn common() -> &'static Team {
     COMMON.get_or_init(|| Team::new(std::thread::available_parallelism().map_or(1, usize::from)))
 }
 
-/// Sets the number of threads, before the first loop. Whether it could still be set.
+/// Sets the number of threads, before the first loop; there are fewer where the system gives no more. Whether it could still be set.
 pub fn set_threads(threads: usize) -> bool {
-    COMMON.get_or_init(|| Team::new(threads)).threads() == threads
+    let mut set = false;
+    COMMON.get_or_init(|| {
+        set = true;
+        Team::new(threads)
+    });
+    set
 }
 
 /// How many threads the loops of this thread run on.
@@ -218,6 +231,21 @@ pub fn run(count: usize, task: &(dyn Fn(usize) + Sync)) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_system_that_refuses_threads_is_served_with_fewer() {
+        let refuse = |i: usize, serve: Box<dyn FnOnce() + Send>| match i {
+            0..=2 => std::thread::Builder::new().spawn(serve),
+            _ => Err(std::io::ErrorKind::WouldBlock.into()),
+        };
+        let team = Team::started(100, refuse);
+        assert_eq!(team.threads(), 3);
+        let done: Vec<AtomicUsize> = (0..50).map(|_| AtomicUsize::new(0)).collect();
+        team.run(done.len(), &|i| {
+            let _ = done[i].fetch_add(1, Ordering::Relaxed);
+        });
+        assert!(done.iter().all(|d| d.load(Ordering::Relaxed) == 1));
+    }
 
     #[test]
     fn every_task_is_done_once() {

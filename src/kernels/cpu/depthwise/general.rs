@@ -1,7 +1,7 @@
 //! Depthwise convolution of any window, stride and dilation, over maps with their channels last: pixel after pixel.
 
 use super::geometry::{Geometry, unpack};
-use crate::kernels::cpu::finish::apply;
+use crate::kernels::cpu::function::apply;
 use crate::kernels::cpu::math::vectorised;
 use crate::kernels::cpu::parallel::{pieces, scratch};
 use crate::ops::epilogue::Activation;

@@ -2,7 +2,7 @@
 
 use super::geometry::{Geometry, tile};
 use super::sweep::{Lines, Phase, Sweep};
-use crate::kernels::cpu::finish::{Limits, apply};
+use crate::kernels::cpu::function::{Limits, apply};
 use crate::kernels::cpu::parallel::tasks;
 use crate::kernels::cpu::tile::{Results, chosen};
 use crate::ops::epilogue::Activation;

@@ -5,7 +5,7 @@
 //! by; each number that is read serves all pixels whose windows hold it. Then the next channels follow, which stand behind. What
 //! lies outside of the map is not read at all, so there is no padding; only the strips at the edges ask where it begins.
 
-use crate::kernels::cpu::finish::Limits;
+use crate::kernels::cpu::function::Limits;
 use crate::kernels::cpu::tile::Results;
 use pulp::Simd;
 use std::ops::Range;

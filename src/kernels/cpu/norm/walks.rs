@@ -3,7 +3,7 @@
 //! A walk reads from up to four arrays at once, each too large for a cache near the core. Lines are fetched some strips ahead: a
 //! gradient that is masked by a result would otherwise wait for the result, and then be waited for in turn.
 
-use crate::kernels::cpu::finish::Limits;
+use crate::kernels::cpu::function::Limits;
 use crate::kernels::cpu::lanes::fetch_all;
 use pulp::{Simd, WithSimd};
 

@@ -25,7 +25,7 @@ mod rounded256;
 mod rounded512;
 mod transpose;
 
-pub use finish::{Finish, slope, slope_from_result};
+pub use finish::Finish;
 pub use isa::{Isa, VARIABLE, all, choose, chosen};
 pub use rounded::{HEAD, Rounded, RoundedFn};
 pub use transpose::{panel_of_columns, panel_of_rows, transpose};
