@@ -16,3 +16,4 @@ mod specs;
 mod syntax;
 mod tidy;
 mod train;
+mod weights;
