@@ -9,7 +9,7 @@ use crate::weights::shown;
 use std::path::Path;
 
 pub static FORMAT: Format = Format {
-    name: "PyTorch, legacy",
+    name: "legacy PyTorch",
     summary: "a pickle of `torch.save` with storages behind it, before PyTorch 1.6",
     detects: |bytes| bytes.first() == Some(&0x80) && matches!(bytes.get(1), Some(2..=5)),
     read,
