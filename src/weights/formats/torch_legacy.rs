@@ -39,7 +39,7 @@ fn read(bytes: &[u8], _: &Path) -> Result<Contents> {
     }
     let (root, at) = pickle::run(bytes, at, &mut graph)?;
     let (keys, mut at) = pickle::run(bytes, at, &mut graph)?;
-    let broken = || Diagnostic::from(damaged("the list of storages is damaged"));
+    let broken = || damaged("the list of storages is damaged");
     let mut storages: Vec<&[u8]> = vec![&[]; graph.storages.len()];
     for key in graph.sequence(keys).ok_or_else(broken)? {
         let Value::Text(key) = key else { return Err(broken().into()) };
