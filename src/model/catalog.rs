@@ -16,7 +16,7 @@ pub fn catalog(kind: PartKind) -> Vec<&'static Signature> {
         PartKind::Source => data::sources(),
         PartKind::Column => data::columns(),
         PartKind::Step => data::steps(),
-        PartKind::Weights => vec![&settings::RUN],
+        PartKind::Weights => vec![&settings::FILE, &settings::RUN],
         PartKind::Settings => vec![&settings::TRAIN, &settings::SERVE, &settings::TUNE, &settings::BACKBONE],
     }
 }
