@@ -10,6 +10,7 @@ use crate::engine::Engine;
 use crate::engine::weights::TensorFile;
 use crate::model::{Failure, Spec};
 use crate::plan::Graphs;
+use crate::train::features::Loader;
 use crate::train::{self, Evaluation, Run, Sources};
 use serde_json::json;
 use std::path::PathBuf;
@@ -73,7 +74,10 @@ impl Args {
         weights.load(&TensorFile::read(&run.path("weights.safetensors"))?, "")?;
         let sources = Sources::open_fitted(model, &run.read_record()?.preparation)?;
         let finals = match &self.split {
-            None => train::final_evaluations(model, &graphs.eval, engine, &weights, &sources)?,
+            None => {
+                let loader = Loader { sources: &sources, features: None };
+                train::final_evaluations(model, &graphs.eval, engine, &weights, loader)?
+            }
             Some(name) => {
                 let split = split(name, &sources)?;
                 vec![(name.clone(), train::evaluate(model, &graphs.eval, engine, &weights, &sources, split)?)]

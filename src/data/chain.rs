@@ -8,7 +8,7 @@ use super::step::{Field, Row, STEPS, Step};
 use super::table::{Store, Table};
 use super::{FieldSpec, FieldType};
 use crate::base::{Diagnostic, Diagnostics, Result, Span};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A field, ready to prepare examples once its steps have learned.
 pub struct Chain {
@@ -164,6 +164,18 @@ impl Chain {
             example = link.step.apply(example, row)?;
         }
         Ok(example)
+    }
+
+    /// Whether an example has other values each time it is prepared.
+    pub fn is_random(&self) -> bool {
+        self.links.iter().any(|link| link.step.is_random())
+    }
+
+    /// The file that preparing a row reads besides those of the source, where there is one.
+    pub fn file(&self, table: &Table, index: usize) -> Option<PathBuf> {
+        let reads = |k: usize| self.links[k].step.file(&self.run(table, Row { index, trains: false }, k).ok()?);
+        // Behind a file stands what it holds, which no step takes for the name of another.
+        if self.reads_files && self.form.known().is_some() { (0..self.links.len()).find_map(reads) } else { None }
     }
 
     /// The prepared value of a row; never missing for an input.

@@ -1,7 +1,7 @@
 //! Figures that a plan states: parameters by part, and memory.
 
-use super::Graphs;
 use super::program::{backward, forward};
+use super::{Graphs, features};
 use crate::graph::{Graph, Role, Value};
 use crate::model::Model;
 use crate::parts::optimizers;
@@ -22,7 +22,8 @@ pub struct Part {
 /// come on top.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
-    /// At the batch of `train`: parameters, optimizer state, and the arena, which holds values and gradients.
+    /// At the batch of `train`: parameters, optimizer state, and the arena, which holds values and gradients. Where features are
+    /// cached, the arena of computing them may be the larger one.
     pub train_bytes: u64,
     /// At the batch of `serve`: parameters and the arena.
     pub serve_bytes: u64,
@@ -66,7 +67,12 @@ impl Memory {
             sum(counted.map(|p| p.elements() as u64))
         };
         let state = elements(&graphs.train, true).saturating_mul(slots);
-        let train = sum([elements(&graphs.train, false), state, arena(&graphs.train, batch, true)].into_iter());
+        let room = match graphs.caching.cut() {
+            // Features are computed before anything is trained, in an arena that is gone by then.
+            Some(cut) => arena(&cut.train, batch, true).max(arena(&cut.features, features::rows(&cut.features), false)),
+            None => arena(&graphs.train, batch, true),
+        };
+        let train = sum([elements(&graphs.train, false), state, room].into_iter());
         let serving = arena(&graphs.serve, model.serve.size("batch"), false);
         let serve = elements(&graphs.serve, false).saturating_add(serving);
         Memory { train_bytes: train.saturating_mul(F32), serve_bytes: serve.saturating_mul(F32) }

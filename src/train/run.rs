@@ -12,6 +12,7 @@
 //!
 //! Runs are numbered from 1, so that they sort and can be named by hand.
 
+use super::features::FeatureRecord;
 use super::sources::Preparation;
 use crate::base::{Diagnostic, Result};
 use crate::files::{UNFINISHED, write_atomically};
@@ -39,6 +40,9 @@ pub struct RunRecord {
     /// What the data files held, by the name of the data.
     pub data: IndexMap<String, String>,
     pub preparation: Preparation,
+    /// What was computed once for each example, and when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<FeatureRecord>,
     pub finished: bool,
 }
 

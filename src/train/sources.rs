@@ -74,6 +74,11 @@ impl<'a> Sources<'a> {
 
     /// The rows, gathered source by source in the order of the sources: the batch, and the source of each of its rows.
     pub fn batch(&self, rows: &[RowId]) -> Result<(Batch, Vec<usize>)> {
+        self.batch_of(rows, &|_| true)
+    }
+
+    /// The same with those fields only that are wanted.
+    pub fn batch_of(&self, rows: &[RowId], wanted: &dyn Fn(&str) -> bool) -> Result<(Batch, Vec<usize>)> {
         let mut whole = Batch { size: 0, values: IndexMap::new(), present: IndexMap::new() };
         let mut origin = vec![];
         for (i, dataset) in self.datasets.iter().enumerate() {
@@ -82,11 +87,15 @@ impl<'a> Sources<'a> {
                 continue;
             }
             origin.extend(std::iter::repeat_n(i, numbers.len()));
-            let mut part = dataset.batch(&numbers)?;
+            let mut part = dataset.batch_of(&numbers, wanted)?;
             self.complete(&mut part);
             append(&mut whole, part);
         }
         Ok((whole, origin))
+    }
+
+    pub fn is_target(&self, field: &str) -> bool {
+        self.model.target(field).is_some()
     }
 
     /// Adds the targets that a source does not give, as missing.
