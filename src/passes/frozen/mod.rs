@@ -209,7 +209,7 @@ impl Region {
 }
 
 /// Whether each row of the result follows from the same row of what is read.
-fn by_row(op: &Op, value: &Value) -> bool {
+pub fn by_row(op: &Op, value: &Value) -> bool {
     let own_moments = matches!(op, Op::BatchNorm(norm) if norm.own_moments);
     value.ty.is_batched() && !own_moments
 }

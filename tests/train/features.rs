@@ -1,0 +1,526 @@
+//! The feature cache: same results as without, whatever becomes of its files.
+
+use super::{file, specs, train, train_with};
+use mtlc::base::Source;
+use mtlc::data::Batch;
+use mtlc::engine::weights::TensorFile;
+use mtlc::engine::{Engine, Noise, Session, Weights, find};
+use mtlc::graph::{Definition, Graph, Leaf, ValueId};
+use mtlc::model::Spec;
+use mtlc::ops::Op;
+use mtlc::plan::Graphs;
+use mtlc::plan::features::Number;
+use mtlc::train::features::{Contents, FeatureFile, Missing, Writer};
+use mtlc::train::{Fit, History, Run, Sources, State, Watch, fit};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Two taps, frozen norms, dropout above them, labels that are missing.
+const SPEC: &str = r#"
+model cached
+input  image: f32[1, 8, 8]
+target parity: class["even", "odd"]
+target digit: class[10]
+backbone trunk(image) {
+  edges:  conv(8, 3) -> norm -> relu
+  shapes: conv(16, 3, stride: 2) -> norm -> relu
+}
+freeze trunk
+head even(trunk.edges) = conv(8, 3, stride: 2) -> norm -> relu -> global_pool -> linear(2)
+head label(trunk) = dropout(0.2) -> flatten -> linear(10)
+minimize cross_entropy(even, parity) + cross_entropy(label, digit)
+measure accuracy(even, parity), accuracy(label, digit)
+data digits = csv("data/digits.csv.gz", split: [0.7, 0.15, 0.15], seed: 7, limit: 110) {
+  image = columns(["pixel *"]) -> normalize(mean: 0, std: 16) -> reshape(1, 8, 8)
+  digit = column("digit")
+  parity = column("digit")
+    -> classes(["even", "odd", "even", "odd", "even", "odd", "even", "odd", "even", "odd"]) -> forget(0.3, seed: 1)
+}
+train { epochs: 4, batch: 20, optimizer: adam(lr: 1e-2), cache: f32 }
+"#;
+
+fn project(spec: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::create_dir(folder.path().join("data")).expect("a folder");
+    for name in ["digits.csv.gz", "wdbc.csv"] {
+        std::fs::copy(specs().join("data").join(name), folder.path().join("data").join(name)).expect("the data");
+    }
+    std::fs::write(folder.path().join("cached.mtl"), spec).expect("the spec");
+    folder
+}
+
+const NAME: &str = "cached.mtl";
+
+/// Runs the spec and gives what stdout and stderr said.
+fn tell(folder: &Path, more: &[&str]) -> (Value, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mtlc"));
+    told(command.current_dir(folder).args(["run", NAME, "--json"]).args(more))
+}
+
+fn told(command: &mut Command) -> (Value, String) {
+    let output = command.output().expect("the command starts");
+    let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{}{talk}", String::from_utf8_lossy(&output.stdout));
+    let mut printed: Value = serde_json::from_slice(&output.stdout).expect("the result is JSON");
+    (printed["runs"][0].take(), talk)
+}
+
+fn cache(folder: &Path) -> PathBuf {
+    folder.join("target/mtl/features")
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(cache(folder)).into_iter().flatten().flatten().map(|e| e.path()).collect();
+    files.sort();
+    files
+}
+
+fn weights(folder: &Path, run: &Value) -> TensorFile {
+    TensorFile::read(&folder.join(run["run"].as_str().expect("a folder")).join("last.safetensors")).expect("whole")
+}
+
+/// Fails unless the tensors differ by at most this share of the largest number in each, or of 0.01.
+fn assert_near(a: &TensorFile, b: &TensorFile, tolerance: f32) {
+    assert_eq!(a.tensors.len(), b.tensors.len());
+    for (name, a) in &a.tensors {
+        let b = &b.tensors[name];
+        let scale = b.data.iter().fold(1e-2f32, |most, x| most.max(x.abs()));
+        for (a, b) in a.data.iter().zip(&b.data) {
+            assert!((a - b).abs() <= tolerance * scale, "{name}: {a} with a cache and {b} without");
+        }
+    }
+}
+
+fn assert_same(folder: &Path, a: &Value, b: &Value) {
+    for name in ["last.safetensors", "weights.safetensors"] {
+        assert!(file(folder, a, name) == file(folder, b, name), "{name} differs");
+    }
+}
+
+/// How far a run with features in f32 may end from one without, as a share of the largest number in a tensor: an evaluation may
+/// compute a convolution in another order than a training step.
+const TOLERANCE: f32 = 1e-3;
+
+#[test]
+fn a_run_ends_alike_with_and_without_features() {
+    let folder = project(SPEC);
+    for engine in ["planned", "dfdx"] {
+        let engine = ["--engine", engine];
+        let (cached, talk) = tell(folder.path(), &engine);
+        let (whole, silent) = tell(folder.path(), &[&engine[..], &["--set", "train.cache=off"]].concat());
+        assert!(
+            talk.contains("features of `trunk.edges.2`, `trunk.shapes.2` (768 numbers of 649 rows, 1.99 MB)"),
+            "{talk}"
+        );
+        assert!(!silent.contains("features"), "{silent}");
+        assert_near(&weights(folder.path(), &cached), &weights(folder.path(), &whole), TOLERANCE);
+        for split in ["train", "validation", "test"] {
+            let objective = |run: &Value| run["results"][split]["objective"].as_f64().expect("an objective");
+            assert!((objective(&cached) - objective(&whole)).abs() < 1e-3, "{split}");
+        }
+        let record = &cached["features"][0];
+        assert_eq!((&record["rows"], &record["width"], &record["computed"]), (&649.into(), &768.into(), &true.into()));
+        assert_eq!(whole["features"], Value::Array(vec![]));
+        let kept: Value = serde_json::from_slice(&file(folder.path(), &cached, "run.json")).expect("a record");
+        assert_eq!(kept["features"][0]["key"], record["key"]);
+        assert!(
+            String::from_utf8_lossy(&file(folder.path(), &cached, "report.html")).contains("768 numbers of 649 rows")
+        );
+    }
+    assert_eq!(files(folder.path()).len(), 2, "each engine has features of its own");
+}
+
+/// The same for a trunk that was trained, by what is worth it alone.
+#[test]
+fn a_trained_trunk_is_worth_its_features() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    train(folder.path(), &specs().join("digits.mtl"), &["--set", "train.epochs=2"]);
+    let transfer = specs().join("digits_transfer.mtl");
+    let cached = train(folder.path(), &transfer, &["--set", "train.epochs=6"]);
+    let whole = train(folder.path(), &transfer, &["--set", "train.epochs=6", "--set", "train.cache=off"]);
+    assert_eq!(cached["features"][0]["width"], 64, "the pooled vector is stored");
+    assert_near(&weights(folder.path(), &cached), &weights(folder.path(), &whole), TOLERANCE);
+    assert_eq!(cached["frozen"], whole["frozen"]);
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let folder = project(SPEC);
+    let runs = [1, 2, 5].map(|threads| {
+        std::fs::remove_dir_all(cache(folder.path())).ok();
+        train_with(folder.path(), Path::new(NAME), &[], Some(threads))
+    });
+    runs.iter().for_each(|run| assert_same(folder.path(), run, &runs[0]));
+    assert!(runs.iter().all(|run| run["features"][0]["computed"] == true));
+}
+
+#[test]
+fn a_resumed_run_ends_with_the_same_bits_also_without_its_features() {
+    let (whole, parts) = (project(SPEC), project(SPEC));
+    let uninterrupted = train(whole.path(), Path::new(NAME), &[]);
+    for (stop, resume) in [("1", &[][..]), ("2", &["--resume"]), ("3", &["--resume"])] {
+        tell(parts.path(), &[resume, &["--stop-after", stop]].concat());
+        if stop == "2" {
+            std::fs::remove_dir_all(cache(parts.path())).expect("features");
+        }
+    }
+    let resumed = train(parts.path(), Path::new(NAME), &["--resume"]);
+    for name in ["last.safetensors", "weights.safetensors"] {
+        assert!(file(whole.path(), &uninterrupted, name) == file(parts.path(), &resumed, name), "{name} differs");
+    }
+    let how: Vec<&Value> = resumed["features"].as_array().expect("records").iter().map(|f| &f["computed"]).collect();
+    assert_eq!(how, [true, false, true, false], "each part found its features or computed them");
+}
+
+/// Counts the rows that convolutions of the trunk meet, and the calls that get images.
+#[derive(Default)]
+struct Counts {
+    trunk_rows: AtomicUsize,
+    other_calls: AtomicUsize,
+    other_images: AtomicUsize,
+}
+
+struct Counting(Arc<Counts>);
+
+impl Engine for Counting {
+    fn name(&self) -> &'static str {
+        "counting"
+    }
+
+    fn summary(&self) -> &'static str {
+        "counts"
+    }
+
+    fn session<'g>(&self, graph: &'g Graph) -> Box<dyn Session + 'g> {
+        let inner = find("planned").expect("an engine").session(graph);
+        let trunk = graph.values.iter().any(|v| {
+            matches!(&v.definition, Definition::Leaf(Leaf::Parameter(path)) if path.starts_with("trunk."))
+                || matches!(v.definition, Definition::Op { op: Op::ScaleFilters(_), .. })
+                    && v.path.starts_with("trunk.")
+        });
+        Box::new(Counted { inner, counts: self.0.clone(), trunk })
+    }
+}
+
+struct Counted<'g> {
+    inner: Box<dyn Session + 'g>,
+    counts: Arc<Counts>,
+    trunk: bool,
+}
+
+impl Counted<'_> {
+    fn count(&self, batch: &Batch) {
+        if self.trunk {
+            self.counts.trunk_rows.fetch_add(batch.size, Ordering::Relaxed);
+        } else {
+            self.counts.other_calls.fetch_add(1, Ordering::Relaxed);
+            let images = usize::from(batch.values.contains_key("image"));
+            self.counts.other_images.fetch_add(images, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Session for Counted<'_> {
+    fn forward(&mut self, weights: &Weights, batch: &Batch, wanted: &[ValueId]) {
+        self.count(batch);
+        self.inner.forward(weights, batch, wanted);
+    }
+
+    fn backward(&mut self, weights: &Weights, batch: &Batch, noise: Noise, wanted: &[ValueId], objectives: &[ValueId]) {
+        self.count(batch);
+        self.inner.backward(weights, batch, noise, wanted, objectives);
+    }
+
+    fn result(&self, number: usize) -> &[f32] {
+        self.inner.result(number)
+    }
+
+    fn gradients(&mut self, objective: usize, visit: &mut dyn FnMut(&str, &mut [f32])) {
+        self.inner.gradients(objective, visit);
+    }
+}
+
+struct Silent;
+
+impl Watch for Silent {}
+
+#[test]
+fn the_trunk_meets_every_row_once() {
+    let spec = Spec::of(Source::new(NAME, SPEC), &specs(), &[]).unwrap_or_else(|_| panic!("the spec is right"));
+    let graphs = Graphs::of(&spec.model).expect("the spec is right");
+    let sources = Sources::open(&spec.model).expect("the data are right");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let counted = |features: Option<&Path>| {
+        let counts = Arc::new(Counts::default());
+        let run = Run::create(folder.path(), "cached").expect("a folder for the run");
+        let state = State::new(Weights::initial(&graphs.train, 0));
+        let engine = Counting(counts.clone());
+        let history = History::default();
+        let (model, sources, run) = (&spec.model, &sources, &run);
+        let task =
+            Fit { features, model, engine: &engine, sources, run, state, history, stop_after: None, profile: false };
+        fit(task, &mut Silent).expect("it trains");
+        let Counts { trunk_rows, other_calls, other_images } = &*counts;
+        [trunk_rows, other_calls, other_images].map(|n| n.load(Ordering::Relaxed))
+    };
+    // Four epochs of 110 training rows, in 6 steps, and of 269 validation rows, in 5.
+    let kept = folder.path().join("features");
+    assert_eq!(counted(Some(&kept)), [649, 4 * (6 + 5), 0], "every row of every split, once, and no image after it");
+    assert_eq!(counted(Some(&kept)), [0, 4 * (6 + 5), 0], "a second run finds them");
+    assert_eq!(counted(None), [4 * (110 + 269), 0, 0], "without a cache the trunk runs in every epoch");
+}
+
+#[test]
+fn files_that_are_of_no_use_are_noticed_and_written_anew() {
+    let folder = project(SPEC);
+    let (first, _) = tell(folder.path(), &[]);
+    let [path] = &files(folder.path())[..] else { panic!("one file") };
+    let (path, sound) = (path.clone(), std::fs::read(path).expect("features"));
+    tell(folder.path(), &["--set", "train.seed=1", "--set", "train.epochs=2"]);
+    let other = files(folder.path()).into_iter().find(|p| *p != path).expect("other weights have other features");
+    let mut flipped = sound.clone();
+    flipped[sound.len() / 2] ^= 1;
+    let mut tail = sound.clone();
+    *tail.last_mut().expect("bytes") ^= 0x80;
+    let mut version = sound.clone();
+    version[8] = 99;
+    let damages: [(Vec<u8>, &str); 8] = [
+        (flipped, "its checksum is not that of its bytes"),
+        (tail, "its checksum is not that of its bytes"),
+        (sound[..sound.len() - 1].to_vec(), "it was cut short"),
+        (sound[..20].to_vec(), "it was cut short"),
+        (vec![], "it was cut short"),
+        ([&sound[..], b"x"].concat(), "it is too long"),
+        (std::fs::read(other).expect("features"), "it holds the features of something else"),
+        (version, "it is of another version of mtlc"),
+    ];
+    for (bytes, why) in damages {
+        std::fs::write(&path, bytes).expect("a file");
+        let (run, talk) = tell(folder.path(), &[]);
+        assert!(talk.contains(why) && talk.contains("computed in"), "{why}: {talk}");
+        assert_same(folder.path(), &run, &first);
+        assert!(std::fs::read(&path).expect("features") == sound, "the file is whole again");
+    }
+    std::fs::write(&path, "x".repeat(200)).expect("a file");
+    assert!(tell(folder.path(), &[]).1.contains("it is no file of features"));
+    let (run, talk) = tell(folder.path(), &[]);
+    assert!(
+        talk.contains(&format!("read from {}", path.strip_prefix(folder.path()).expect("below").display())),
+        "{talk}"
+    );
+    assert_same(folder.path(), &run, &first);
+    assert_eq!(run["features"][0]["computed"], false);
+}
+
+#[test]
+fn other_data_weights_and_preparation_have_other_features() {
+    let folder = project(SPEC);
+    let short = ["--set", "train.epochs=2"];
+    let computed = |more: &[&str]| tell(folder.path(), &[&short, more].concat()).0["features"][0]["computed"] == true;
+    assert!(computed(&[]));
+    assert!(!computed(&[]));
+    assert!(!computed(&["--set", "train.batch=40"]), "how it is trained is none of the features' business");
+    assert!(computed(&["--set", "train.seed=1"]), "other weights");
+    assert!(computed(&["--set", "data.digits.seed=8"]), "other rows");
+    assert!(computed(&["--set", "data.digits.limit=50"]), "other rows");
+    assert!(computed(&["--set", "train.cache=bf16"]), "other numbers");
+    let edit =
+        |from: &str, to: &str| std::fs::write(folder.path().join(NAME), SPEC.replacen(from, to, 1)).expect("the spec");
+    edit("std: 16", "std: 8");
+    assert!(computed(&[]), "another preparation");
+    edit("norm -> relu\n}", "norm -> gelu\n}");
+    assert!(computed(&[]), "another trunk");
+    edit("dropout(0.2) -> flatten", "flatten -> linear(9) -> relu");
+    assert!(!computed(&[]), "another head");
+    edit("model cached", "model renamed");
+    assert!(!computed(&[]), "another name");
+}
+
+/// Images that a table names are no part of what the source is known by.
+#[test]
+fn images_that_have_changed_are_computed_anew() {
+    let folder = project(
+        r#"
+model cached
+input  image: f32[1, 4, 4]
+target kind: class["a", "b"]
+backbone trunk(image) = conv(8, 3) -> relu -> global_pool
+freeze trunk
+head label(trunk) = linear(2)
+minimize cross_entropy(label, kind)
+data rows = csv("rows.csv", split: [0.5, 0.5]) { image = column("file") -> read_image  kind = column("kind") }
+train { epochs: 2, cache: f32 }
+"#,
+    );
+    let image = |i: u8, shade: u8| {
+        let pixels: Vec<u8> = (0..16).map(|p| p * 10 + i * 3 + shade).collect();
+        std::fs::write(folder.path().join(format!("{i}.pgm")), [b"P5 4 4 255\n", &pixels[..]].concat())
+            .expect("an image");
+    };
+    (0..8).for_each(|i| image(i, 0));
+    let rows: String = (0..8).map(|i| format!("{i}.pgm,{}\n", if i % 2 == 0 { "a" } else { "b" })).collect();
+    std::fs::write(folder.path().join("rows.csv"), format!("file,kind\n{rows}")).expect("a table");
+    let computed = || tell(folder.path(), &[]).0["features"][0]["computed"] == true;
+    assert!(computed());
+    assert!(!computed());
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    image(3, 50);
+    assert!(computed());
+}
+
+#[test]
+fn a_freeze_that_ends_has_features_of_its_own() {
+    let spec = SPEC.replace("freeze trunk\n", "freeze trunk.edges\nfreeze trunk until epoch 2\n");
+    let folder = project(&spec);
+    let (cached, _) = tell(folder.path(), &[]);
+    let (whole, _) = tell(folder.path(), &["--set", "train.cache=off"]);
+    let records = cached["features"].as_array().expect("records");
+    let told: Vec<(&Value, &Value)> = records.iter().map(|r| (&r["epoch"], &r["width"])).collect();
+    assert_eq!(told, [(&1.into(), &768.into()), (&3.into(), &512.into())]);
+    assert_near(&weights(folder.path(), &cached), &weights(folder.path(), &whole), TOLERANCE);
+    // Of one epoch nothing can be saved, so nothing is cached unless it is demanded.
+    let (auto, _) = tell(folder.path(), &["--set", "train.cache=auto", "--set", "train.epochs=1"]);
+    assert_eq!(auto["features"], Value::Array(vec![]));
+}
+
+/// Two inputs, two sources that each have one target, and labels that are missing.
+#[test]
+fn several_sources_and_inputs_have_features() {
+    let folder = project(
+        r#"
+model cached
+input  size: f32[4]
+input  shape: f32[6]
+target malignant: class["benign", "malignant"]
+target texture: f32[1]
+backbone one(size) = linear(32) -> norm -> relu
+backbone two(shape) = linear(16) -> relu
+freeze one, two
+backbone trunk(one, two) = linear(12) -> norm -> relu
+head diagnosis(trunk) = linear(2)
+head grain(trunk, two) = linear(1)
+minimize cross_entropy(diagnosis, malignant) + mse(grain, texture)
+measure auroc(diagnosis, malignant), r2(grain, texture)
+data first = csv("data/wdbc.csv", split: [0.5, 0.2, 0.3], seed: 3, limit: 100) {
+  size = columns(["mean radius", "mean area", "mean perimeter", "mean concavity"]) -> standardize
+  shape = columns(["*symmetry*", "*smoothness*"]) -> standardize
+  malignant = column("diagnosis") -> forget(0.3, seed: 1)
+}
+data second = csv("data/wdbc.csv", split: [0.5, 0.2, 0.3], seed: 4) {
+  size = columns(["mean radius", "mean area", "mean perimeter", "mean concavity"]) -> standardize
+  shape = columns(["*symmetry*", "*smoothness*"]) -> standardize
+  texture = column("mean texture") -> standardize
+}
+train { epochs: 3, batch: 24, cache: f32 }
+"#,
+    );
+    let (cached, talk) = tell(folder.path(), &[]);
+    assert!(talk.contains("features of `one.2`, `two.1` (48 numbers"), "{talk}");
+    let (whole, _) = tell(folder.path(), &["--set", "train.cache=off"]);
+    assert_near(&weights(folder.path(), &cached), &weights(folder.path(), &whole), 1e-4);
+    for name in ["auroc(diagnosis, malignant)", "auroc(diagnosis)", "r2(grain)"] {
+        let value = |run: &Value| run["results"]["test"]["metrics"][name].as_f64();
+        if let (Some(a), Some(b)) = (value(&cached), value(&whole)) {
+            assert!((a - b).abs() < 1e-3, "{name}: {a} and {b}");
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_takes_nothing_ends_no_run() {
+    let folder = project(SPEC);
+    let (whole, _) = tell(folder.path(), &["--set", "train.cache=off"]);
+    std::fs::create_dir_all(folder.path().join("target/mtl")).expect("a folder");
+    std::fs::write(cache(folder.path()), "in the way").expect("a file");
+    let (run, talk) = tell(folder.path(), &[]);
+    assert!(talk.contains("the run goes on without cached features"), "{talk}");
+    assert_same(folder.path(), &run, &whole);
+}
+
+/// A disk that is full in the middle: here, no file may have more than 1 MB.
+#[cfg(unix)]
+#[test]
+fn features_that_do_not_fit_leave_nothing_behind() {
+    let folder = project(SPEC);
+    let command = format!("trap '' XFSZ; ulimit -f 2000; exec {} run {NAME} --json", env!("CARGO_BIN_EXE_mtlc"));
+    let (run, talk) = told(Command::new("sh").current_dir(folder.path()).args(["-c", &command]));
+    assert!(talk.contains("the run goes on without cached features"), "{talk}");
+    assert_eq!((run["finished"].as_bool(), files(folder.path()).len()), (Some(true), 0), "{:?}", files(folder.path()));
+}
+
+#[test]
+fn few_files_stay() {
+    let folder = project(SPEC);
+    std::fs::create_dir_all(cache(folder.path())).expect("a folder");
+    for i in 0..12u64 {
+        let path = cache(folder.path()).join(format!("{i}.features"));
+        let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3600 * (i + 1));
+        std::fs::write(&path, "old").expect("a file");
+        std::fs::File::options().append(true).open(&path).and_then(|f| f.set_modified(old)).expect("a time");
+    }
+    let (run, _) = tell(folder.path(), &["--set", "train.epochs=2"]);
+    let names: Vec<String> =
+        files(folder.path()).iter().map(|p| p.file_stem().expect("a name").to_string_lossy().into_owned()).collect();
+    assert_eq!(names.len(), 8);
+    assert!(names.contains(&run["features"][0]["key"].as_str().expect("a key").to_string()));
+    assert!((0..7).all(|i| names.contains(&i.to_string())), "those that were used last: {names:?}");
+}
+
+fn contents(number: Number, rows: usize, width: usize) -> Contents {
+    Contents { key: [7; 32], number, rows, width }
+}
+
+#[test]
+fn bf16_rounds_to_the_nearest_and_halves_to_even() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("k.features");
+    let step = 2f32.powi(-7);
+    let mut numbers = vec![1.0 + step / 2.0, 1.0 + 1.5 * step, 1.0 + 0.51 * step, -0.0, 3e38, -1e-30];
+    numbers.extend((1..2000).map(|i| (i as f32).sin() * 10f32.powi(i % 9 - 4)));
+    numbers.push(0.0);
+    let rounded = contents(Number::Bf16, numbers.len() / 2, 2);
+    let mut writer = Writer::begin(&path, rounded.clone()).expect("a file");
+    numbers.chunks(2).for_each(|row| writer.add(row).expect("room"));
+    let file = writer.finish().expect("room");
+    assert_eq!(std::fs::metadata(&path).expect("a file").len(), 64 + 2 * numbers.len() as u64 + 32);
+    let read = file.read(&(0..rounded.rows).collect::<Vec<_>>()).expect("rows");
+    assert_eq!(read[..4], [1.0, 1.0 + 2.0 * step, 1.0 + step, -0.0]);
+    let error = |(a, b): (&f32, &f32)| if *b == 0.0 { 0.0 } else { ((a - b) / b).abs() };
+    let largest = read.iter().zip(&numbers).map(error).fold(0f32, f32::max);
+    assert!(largest <= 2f32.powi(-8) && largest > 2f32.powi(-9), "{largest}");
+    // A row by itself, in any order.
+    assert_eq!(file.read(&[5, 0]).expect("rows"), [&read[10..12], &read[..2]].concat());
+}
+
+#[test]
+fn bf16_moves_a_run_little() {
+    let folder = project(SPEC);
+    let (exact, _) = tell(folder.path(), &[]);
+    let (rounded, talk) = tell(folder.path(), &["--set", "train.cache=bf16"]);
+    assert!(talk.contains("(768 numbers in bf16 of 649 rows, 997 kB)"), "{talk}");
+    let value = |run: &Value| run["results"]["validation"]["objective"].as_f64().expect("an objective");
+    let (a, b) = (value(&exact), value(&rounded));
+    assert!(a != b && (a - b).abs() < 0.02 * a, "{a} in f32 and {b} in bf16");
+}
+
+/// A file that is cut short under a run gives a diagnostic.
+#[test]
+fn a_file_that_shrinks_is_told() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("k.features");
+    let kept = contents(Number::F32, 4, 3);
+    assert_eq!(FeatureFile::open(&path, kept.clone()).expect_err("nothing there"), Missing::Absent);
+    let mut writer = Writer::begin(&path, kept.clone()).expect("a file");
+    (0..4).for_each(|row| writer.add(&[row as f32; 3]).expect("room"));
+    let _ = writer.finish().expect("room");
+    let file = FeatureFile::open(&path, kept).expect("a whole file");
+    assert_eq!(file.read(&[3, 1]).expect("rows"), [3.0, 3.0, 3.0, 1.0, 1.0, 1.0]);
+    std::fs::File::options().write(true).open(&path).and_then(|f| f.set_len(80)).expect("shorter");
+    let told = file.read(&[3]).expect_err("the row is gone").render(None, false);
+    assert!(told.contains("cannot be read any more") && told.contains("k.features"), "{told}");
+    assert_eq!(file.read(&[0]).expect("what is there is read"), [0.0; 3]);
+}
