@@ -47,7 +47,7 @@ pub enum Caching {
 
 /// What a plan says of cached features.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(untagged)]
 pub enum Features {
     Cached {
         values: Vec<Line>,
@@ -58,7 +58,7 @@ pub enum Features {
         flops: u64,
     },
     /// Nothing is cached, and why.
-    Off(String),
+    Off { none: String },
 }
 
 /// A stored value.
@@ -122,7 +122,7 @@ impl Caching {
                 flops: cut.features.flops(),
             }),
             Caching::Off(why) => {
-                train.parameters.values().any(|p| p.role.is_frozen()).then(|| Features::Off(why.clone()))
+                train.parameters.values().any(|p| p.role.is_frozen()).then(|| Features::Off { none: why.clone() })
             }
         }
     }
@@ -137,7 +137,7 @@ impl Features {
                 let (size, flops) = (bytes(*size), flop(*flops));
                 format!("features: {} in {}, {size} an example in place of {flops}", values.join(", "), number.name())
             }
-            Features::Off(why) => format!("features: none are cached, {why}"),
+            Features::Off { none } => format!("features: none are cached, {none}"),
         }
     }
 }
@@ -147,9 +147,9 @@ pub fn paths(values: &[Stored]) -> String {
     values.iter().map(|v| format!("`{}`", v.path)).collect::<Vec<_>>().join(", ")
 }
 
-/// The rows of a pass that computes features: as many as have about 32 MB of the largest value, and at most 64.
+/// The rows of a pass that computes features: as many as have 4 MB of the largest value, from 8 to 64.
 pub fn rows(features: &Graph) -> usize {
     let size = |ty: &Type| if ty.is_batched() { ty.elements(1) } else { 0 };
     let largest = features.values.iter().map(|v| size(&v.ty)).max().unwrap_or(1);
-    ((1 << 23) / largest.max(1)).clamp(1, 64)
+    ((1 << 20) / largest.max(1)).clamp(8, 64)
 }

@@ -93,12 +93,13 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
             let (features, cached) = cache.finish();
             return Ok(Outcome { state, history, finished: false, frozen: proof, profile, features, cached });
         }
-        let began = Instant::now();
+        let prepared = Instant::now();
         let whole = lower(model, Mode::Train, state.counters.epoch)?;
         let features = cache.at(state.counters.epoch, &whole, &state.weights, watch)?;
         if let Some(profile) = &mut profile {
-            profile.add_since("features", began);
+            profile.add_since("features", prepared);
         }
+        let began = Instant::now();
         let loader = Loader { sources, features };
         let graph = match features {
             Some(features) => features.cut.train.clone(),

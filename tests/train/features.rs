@@ -134,6 +134,26 @@ fn a_run_ends_alike_with_and_without_features() {
     assert_eq!(files(folder.path()).len(), 2, "each engine has features of its own");
 }
 
+#[test]
+fn what_is_cached_is_told_before_anything_runs() {
+    let folder = project(SPEC);
+    let build = |cache: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mtlc"));
+        command.current_dir(folder.path()).args(["build", NAME, "--set", &format!("train.cache={cache}")]);
+        String::from_utf8(command.output().expect("the command starts").stdout).expect("text")
+    };
+    let stored = "features: `trunk.edges.2` f32[8, 8, 8], `trunk.shapes.2` f32[16, 4, 4] in";
+    let (f32, bf16) = (build("f32"), build("bf16"));
+    assert!(f32.contains(&format!("{stored} f32, 3.07 kB an example in place of 48")), "{f32}");
+    assert!(bf16.contains(&format!("{stored} bf16, 1.54 kB an example in place of 48")), "{bf16}");
+    let plan = std::fs::read_to_string(folder.path().join("target/mtl/cached/plan.yaml")).expect("the plan");
+    assert!(plan.contains("\nfeatures:\n  values:\n  - of: trunk.edges.2\n"), "{plan}");
+    assert!(
+        build("auto").contains("features: none are cached, computing what is frozen again costs less than reading")
+    );
+    assert!(build("off").contains("features: none are cached, `cache: off`"));
+}
+
 /// The same for a trunk that was trained, by what is worth it alone.
 #[test]
 fn a_trained_trunk_is_worth_its_features() {

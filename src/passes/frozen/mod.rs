@@ -106,7 +106,7 @@ const WORTHLESS: &str = "computing what is frozen again costs less than reading 
 
 /// What a value of a training graph follows from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum From {
+enum Follows {
     /// Frozen parameters alone: the same for every example.
     Parameters,
     /// Inputs, and perhaps frozen parameters, row by row.
@@ -115,23 +115,25 @@ enum From {
     Else,
 }
 
-/// What each value of a graph follows from, and whether anything needs it.
-struct Region(Vec<From>);
+/// What each value of a graph follows from.
+struct Region(Vec<Follows>);
 
 impl Region {
     fn of(graph: &Graph, random: &dyn Fn(&str) -> bool) -> Region {
-        let mut all: Vec<From> = vec![];
+        let mut all: Vec<Follows> = vec![];
         for value in &graph.values {
             all.push(match &value.definition {
-                Definition::Leaf(Leaf::Input(name)) if !random(name) => From::Inputs,
-                Definition::Leaf(Leaf::Parameter(path)) if graph.parameters[path].role.is_frozen() => From::Parameters,
-                Definition::Leaf(_) => From::Else,
+                Definition::Leaf(Leaf::Input(name)) if !random(name) => Follows::Inputs,
+                Definition::Leaf(Leaf::Parameter(path)) if graph.parameters[path].role.is_frozen() => {
+                    Follows::Parameters
+                }
+                Definition::Leaf(_) => Follows::Else,
                 Definition::Op { op, inputs } => {
                     let worst = inputs.iter().map(|id| all[id.0]).max_by_key(|from| *from as usize);
                     match worst {
-                        Some(From::Inputs) if !by_row(op, value) => From::Else,
+                        Some(Follows::Inputs) if !by_row(op, value) => Follows::Else,
                         Some(from) => from,
-                        None => From::Else,
+                        None => Follows::Else,
                     }
                 }
             });
@@ -139,8 +141,9 @@ impl Region {
         Region(all)
     }
 
-    fn from_inputs(&self, id: ValueId) -> bool {
-        self.0[id.0] == From::Inputs
+    /// Whether the value is of the region: it follows from inputs, row by row.
+    fn has(&self, id: ValueId) -> bool {
+        self.0[id.0] == Follows::Inputs
     }
 
     /// Which values are worth storing, in the order of the graph.
@@ -152,7 +155,7 @@ impl Region {
         let is_leaf = |id: ValueId| matches!(graph.value(id).definition, Definition::Leaf(_));
         // Where a cut is demanded, all that takes work is computed once, whatever it costs to store.
         let scale = if terms.demanded && !self.gains(graph, terms) { 1 << 24 } else { 1 };
-        for id in graph.ids().filter(|&id| self.from_inputs(id)) {
+        for id in graph.ids().filter(|&id| self.has(id)) {
             let value = graph.value(id);
             let size = match value.ty.dtype {
                 DType::I64 => 8,
@@ -164,17 +167,17 @@ impl Region {
             let work = graph.value_flops(value).saturating_mul(scale);
             network.edge(once, id.0, if is_leaf(id) { NEVER } else { work });
             // What is computed once reads nothing that is computed again.
-            value.inputs().iter().filter(|i| self.from_inputs(**i)).for_each(|i| network.edge(id.0, i.0, NEVER));
+            value.inputs().iter().filter(|i| self.has(**i)).for_each(|i| network.edge(id.0, i.0, NEVER));
         }
         for (reader, value) in graph.values.iter().enumerate() {
-            for id in value.inputs().iter().filter(|id| self.from_inputs(**id)) {
-                network.edge(n + id.0, if self.from_inputs(ValueId(reader)) { reader } else { again }, NEVER);
+            for id in value.inputs().iter().filter(|id| self.has(**id)) {
+                network.edge(n + id.0, if self.has(ValueId(reader)) { reader } else { again }, NEVER);
             }
         }
         let results = graph.outputs.iter().map(|o| o.value).chain(graph.updates.iter().map(|u| u.value));
-        results.filter(|id| self.from_inputs(*id)).for_each(|id| network.edge(n + id.0, again, NEVER));
+        results.filter(|id| self.has(*id)).for_each(|id| network.edge(n + id.0, again, NEVER));
         let side = network.cut(once, again);
-        graph.ids().filter(|&id| self.from_inputs(id) && !is_leaf(id) && side[id.0] && !side[n + id.0]).collect()
+        graph.ids().filter(|&id| self.has(id) && !is_leaf(id) && side[id.0] && !side[n + id.0]).collect()
     }
 
     /// Whether the cut stores anything that is not demanded.
@@ -184,15 +187,15 @@ impl Region {
 
     /// Why the lowest frozen layer does not follow from inputs, in words.
     fn obstacle(&self, graph: &Graph, terms: &Terms) -> Option<String> {
-        let reads = |value: &Value, from: From| value.inputs().iter().any(|id| self.0[id.0] == from);
-        let frozen = |value: &&Value| value.ty.is_batched() && reads(value, From::Parameters);
+        let reads = |value: &Value, from: Follows| value.inputs().iter().any(|id| self.0[id.0] == from);
+        let frozen = |value: &&Value| value.ty.is_batched() && reads(value, Follows::Parameters);
         let place = graph.values.iter().position(|value| frozen(&value))?;
-        if self.from_inputs(ValueId(place)) {
+        if self.has(ValueId(place)) {
             return None;
         }
         // Down to where something that moves first comes in.
         let mut id = ValueId(place);
-        while let Some(&below) = graph.value(id).inputs().iter().find(|input| self.0[input.0] == From::Else) {
+        while let Some(&below) = graph.value(id).inputs().iter().find(|input| self.0[input.0] == Follows::Else) {
             id = below;
         }
         let Value { definition, path, .. } = graph.value(id);
@@ -219,7 +222,7 @@ fn twins(graph: &Graph, other: &Graph, region: &Region) -> Vec<Option<ValueId>> 
     let mut twins: Vec<Option<ValueId>> = vec![None; graph.values.len()];
     for (i, value) in graph.values.iter().enumerate() {
         let definition = match &value.definition {
-            _ if region.0[i] == From::Else => continue,
+            _ if region.0[i] == Follows::Else => continue,
             Definition::Op { op, inputs } => {
                 let Some(inputs) = inputs.iter().map(|id| twins[id.0]).collect() else { continue };
                 Definition::Op { op: op.clone(), inputs }
