@@ -72,6 +72,7 @@ pub struct Frozen {
 pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
     let Fit { model, engine, sources, run, mut state, mut history, stop_after, profile, features } = fit;
     let mut cache = Cache::new(model, engine, sources, features);
+    cache.failed = state.counters.uncached;
     let (start, mut profile) = (Instant::now(), profile.then(Profile::default));
     let rows = sources.rows(Split::Train);
     if rows.is_empty() {
@@ -115,6 +116,7 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
             .then(|| evaluate_with(model, &eval, engine, &state.weights, loader, Split::Validation))
             .transpose()?;
         let validated = Instant::now();
+        state.counters.uncached = cache.failed;
         let record = EpochRecord {
             epoch: state.counters.epoch,
             step: state.counters.step,

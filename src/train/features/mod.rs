@@ -137,9 +137,9 @@ pub struct Cache<'a> {
     /// The training graph, as lowering made it, that was decided about last.
     decided: Option<Graph>,
     held: Option<Features>,
-    /// Whether a file could not be written. It is not tried again in this run.
-    failed: bool,
-    pub records: Vec<FeatureRecord>,
+    /// Whether a file could not be written. It is not tried again in this run, also when the run is resumed.
+    pub failed: bool,
+    records: Vec<FeatureRecord>,
 }
 
 impl<'a> Cache<'a> {
