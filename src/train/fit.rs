@@ -153,6 +153,10 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
         let after = frozen(model, &state.weights)?.expect("the same parameters are frozen");
         assert_eq!(proof.hash, after.hash, "bug: a frozen parameter moved");
     }
+    // A run that was stopped behind its last epoch evaluates from what that epoch read, as one that was not.
+    if let (true, Some(last)) = (cache.is_fresh(), state.counters.epoch.checked_sub(1)) {
+        cache.at(last, &lower(model, Mode::Train, last)?, &state.weights, watch)?;
+    }
     let profile = profile.map(|p| Profile { seconds: start.elapsed().as_secs_f64(), ..p });
     let (features, cached) = cache.finish();
     Ok(Outcome { state, history, finished: true, frozen: proof, profile, features, cached })

@@ -192,6 +192,12 @@ fn a_resumed_run_ends_with_the_same_bits_also_without_its_features() {
     for name in ["last.safetensors", "weights.safetensors"] {
         assert!(file(whole.path(), &uninterrupted, name) == file(parts.path(), &resumed, name), "{name} differs");
     }
+    assert_eq!(uninterrupted["results"], resumed["results"]);
+    // Stopped behind its last epoch, before it was evaluated.
+    let record = whole.path().join(uninterrupted["run"].as_str().expect("a folder")).join("run.json");
+    let text = std::fs::read_to_string(&record).expect("the record");
+    std::fs::write(&record, text.replace("\"finished\": true", "\"finished\": false")).expect("the record");
+    assert_eq!(train(whole.path(), Path::new(NAME), &["--resume"])["results"], uninterrupted["results"]);
     let how: Vec<&Value> = resumed["features"].as_array().expect("records").iter().map(|f| &f["computed"]).collect();
     assert_eq!(how, [true, false, true, false], "each part found its features or computed them");
 }

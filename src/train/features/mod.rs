@@ -162,6 +162,11 @@ impl<'a> Cache<'a> {
         Ok(self.held.as_ref())
     }
 
+    /// Whether nobody has asked for an epoch yet.
+    pub fn is_fresh(&self) -> bool {
+        self.decided.is_none()
+    }
+
     /// What it holds at the end.
     pub fn finish(self) -> (Option<Features>, Vec<FeatureRecord>) {
         (self.held, self.records)
