@@ -18,10 +18,9 @@ fn told(name: &str, text: &str) -> Option<String> {
         Err(failure) => failure.diagnostics,
         Ok(spec) => {
             let lowered = [Mode::Train, Mode::Eval].map(|mode| lower(&spec.model, mode, 0));
-            if let Ok(graphs) = Graphs::of(&spec.model) {
-                Plan::of(&spec.model, &graphs, "");
-            }
-            lowered.into_iter().find_map(Result::err).or_else(|| Some(spec.warnings).filter(|w| !w.0.is_empty()))?
+            let planned = Graphs::of(&spec.model).map(|graphs| Plan::of(&spec.model, &graphs, ""));
+            let wrong = lowered.into_iter().find_map(Result::err).or(planned.err());
+            wrong.or_else(|| Some(spec.warnings).filter(|w| !w.0.is_empty()))?
         }
     };
     Some(diagnostics.render(Some(&source), false))

@@ -10,6 +10,7 @@ mod kernels;
 mod maps;
 mod precision;
 mod products;
+mod rows;
 mod signatures;
 mod tapes;
 mod threads;

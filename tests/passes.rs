@@ -1,6 +1,7 @@
 //! Passes: each changes what it is for, leaves alone what it must, and keeps what the graph means.
 
 mod epilogues;
+mod frozen;
 mod layout;
 mod net;
 mod norms;

@@ -41,6 +41,7 @@ impl Args {
                     "parts": built.plan.parts,
                     "flops": built.plan.flops,
                     "memory": built.plan.memory,
+                    "features": built.plan.features,
                 }));
             } else {
                 console.result(summary(built, file, &plan_file));
@@ -105,8 +106,9 @@ fn summary(built: &Built, file: &Path, plan_file: &Path) -> String {
     }
     let tasks: Vec<String> = plan.tasks.iter().map(|t| format!("{} × {} of {}", t.weight, t.loss, t.name)).collect();
     let (train, serve) = (&built.spec.model.train, &built.spec.model.serve);
+    let features = plan.features.as_ref().map(|f| format!("  {}\n", f.line())).unwrap_or_default();
     format!(
-        "{} ({})\n{}\n  minimise {} ({})\n  {} an example forward, {} in training\n  memory: {} to train (batch {}), {} to serve (batch {})\n  plan: {}",
+        "{} ({})\n{}\n  minimise {} ({})\n  {} an example forward, {} in training\n{features}  memory: {} to train (batch {}), {} to serve (batch {})\n  plan: {}",
         plan.model,
         file.display(),
         table(&rows),

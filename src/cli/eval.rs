@@ -9,6 +9,7 @@ use crate::data::Split;
 use crate::engine::Engine;
 use crate::model::{Failure, Spec};
 use crate::plan::Graphs;
+use crate::train::features::Loader;
 use crate::train::{self, Evaluation, Run, Sources};
 use crate::weights::TensorFile;
 use serde_json::json;
@@ -73,7 +74,10 @@ impl Args {
         weights.load(&TensorFile::read(&run.path("weights.safetensors"))?, "")?;
         let sources = Sources::open_fitted(model, &run.read_record()?.preparation)?;
         let finals = match &self.split {
-            None => train::final_evaluations(model, &graphs.eval, engine, &weights, &sources)?,
+            None => {
+                let loader = Loader { sources: &sources, features: None };
+                train::final_evaluations(model, &graphs.eval, engine, &weights, loader)?
+            }
             Some(name) => {
                 let split = split(name, &sources)?;
                 vec![(name.clone(), train::evaluate(model, &graphs.eval, engine, &weights, &sources, split)?)]

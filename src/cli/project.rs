@@ -65,6 +65,11 @@ impl Found {
         self.project.root.join("target").join("mtl").join(model).join("plan.yaml")
     }
 
+    /// Where features are cached.
+    pub fn features(&self) -> PathBuf {
+        self.project.root.join("target").join("mtl").join("features")
+    }
+
     /// The engine: what the command line says, else the project, else the first.
     pub fn engine(&self, given: Option<&str>) -> Result<&'static dyn Engine, Failure> {
         let Some(name) = given.or(self.project.engine.as_deref()) else { return Ok(engine::ENGINES[0]) };

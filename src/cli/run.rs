@@ -14,6 +14,7 @@ use crate::model::Failure;
 use crate::parts::optimizers;
 use crate::plan::Memory;
 use crate::report::html;
+use crate::train::features::Loader;
 use crate::train::{self, EpochRecord, Evaluation, Fit, History, Run, RunRecord, Sources, State, Watch};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -87,7 +88,7 @@ impl Args {
             epoch => console.note(format!("{}: run {} goes on after epoch {epoch}", model.name, start.run.number)),
         }
         let run = start.run.clone();
-        let result = self.finish(built, start, engine, console);
+        let result = self.finish(built, start, engine, console, &found.features());
         if result.is_err() {
             run.discard();
         }
@@ -121,6 +122,7 @@ impl Args {
         start: Start,
         engine: &'static dyn Engine,
         console: &Console,
+        features: &Path,
     ) -> Checked<serde_json::Value> {
         let Built { spec, plan, .. } = built;
         let model = &spec.model;
@@ -148,8 +150,10 @@ impl Args {
             history,
             stop_after: self.stop_after,
             profile: self.profile,
+            features: Some(features),
         };
         let outcome = train::fit(fit, &mut progress)?;
+        record.features.extend(outcome.cached.iter().cloned());
         let profile = outcome.profile.clone().map(profile::Told::of);
         let with = |mut result: serde_json::Value| {
             if let (Some(told), false) = (&profile, console.json) {
@@ -161,6 +165,7 @@ impl Args {
             result
         };
         if !outcome.finished {
+            run.write_record(&record)?;
             console.note(format!("stopped after epoch {}; `mtlc run --resume` goes on", outcome.state.counters.epoch));
             let result = json!({ "model": model.name, "run": run.folder.display().to_string(), "finished": false });
             return Ok(with(result));
@@ -169,7 +174,8 @@ impl Args {
         let mut best = outcome.state.weights.clone();
         best.load(&file, "")?;
         let eval = &built.graphs.eval;
-        let finals = train::final_evaluations(model, eval, engine, &best, &sources)?;
+        let loader = Loader { sources: &sources, features: outcome.features.as_ref() };
+        let finals = train::final_evaluations(model, eval, engine, &best, loader)?;
         let cost = Cost::of(model, eval, engine, &best, &sources, &run, &finals)?;
         let mut facts = vec![
             (
@@ -183,6 +189,10 @@ impl Args {
                 "Frozen throughout".into(),
                 format!("{} tensors, SHA-256 {}… before and after", frozen.tensors, &frozen.hash[..16]),
             ));
+        }
+        for cached in &record.features {
+            let how = if cached.computed { "computed" } else { "read" };
+            facts.push(("Cached".into(), format!("{}, {how} in epoch {}", cached.line(), cached.epoch)));
         }
         let report = train::report(model, plan, &outcome.history, &finals, facts.clone(), &spec.source.text);
         write_atomically(&run.path("report.html"), html(&report).as_bytes())?;
@@ -205,6 +215,7 @@ impl Args {
             "best_epoch": outcome.state.counters.best_epoch,
             "epochs": outcome.state.counters.epoch,
             "frozen": outcome.frozen.as_ref().map(|f| json!({ "tensors": f.tensors, "sha256": f.hash })),
+            "features": record.features,
             "cost": cost.map(|cost| cost.json()),
             "results": finals.into_iter().collect::<indexmap::IndexMap<String, Evaluation>>(),
         })))
@@ -244,6 +255,7 @@ fn begins<'a>(built: &'a Built, root: &Path, runs: &Path, engine: &dyn Engine) -
         data: sources.fingerprints(),
         preparation: sources.preparation(),
         weights: reports,
+        features: vec![],
         finished: false,
     };
     let run = Run::create(runs, &model.name)?;
@@ -356,5 +368,21 @@ impl Watch for Progress<'_> {
 
     fn note(&mut self, text: &str) {
         self.console.note(text);
+    }
+
+    fn features_begin(&mut self, of: &str, rows: usize) {
+        let style = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} rows {eta}");
+        self.bar = ProgressBar::new(rows as u64).with_prefix(format!("features of {of}"));
+        if let Ok(style) = style {
+            self.bar.set_style(style);
+        }
+    }
+
+    fn features(&mut self, rows: usize) {
+        self.bar.inc(rows as u64);
+    }
+
+    fn features_end(&mut self) {
+        self.bar.finish_and_clear();
     }
 }

@@ -10,7 +10,7 @@ use super::step::{Field, STEPS, Step};
 use super::table::{Store, Table};
 use super::{FieldSpec, FieldType};
 use crate::base::{Diagnostic, Diagnostics, Result, Span};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A field, ready to prepare examples once its steps have learned.
 pub struct Chain {
@@ -167,6 +167,14 @@ impl Chain {
             example = link.step.apply(example, row)?;
         }
         Ok(example)
+    }
+
+    /// The file that preparing a row reads besides those of the source, where there is one.
+    pub fn file(&self, table: &Table, index: usize) -> Option<PathBuf> {
+        let reads =
+            |k: usize| self.links[k].step.file(&self.run(table, Row { index, split: None, moment: None }, k).ok()?);
+        // Behind a file stands what it holds, which no step takes for the name of another.
+        if self.reads_files && self.form.known().is_some() { (0..self.links.len()).find_map(reads) } else { None }
     }
 
     /// The prepared value of a row; never missing for an input.

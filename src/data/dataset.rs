@@ -198,18 +198,19 @@ impl Dataset {
 
     /// Prepared values of these rows, in this order. The same rows always give the same batch.
     pub fn batch(&self, rows: &[usize]) -> Result<Batch> {
-        self.batch_at(rows, None)
+        self.batch_of(rows, &|_| true, None)
     }
 
-    /// The same in a pass over the training rows, in which random steps draw.
-    pub fn batch_at(&self, rows: &[usize], moment: Option<Moment>) -> Result<Batch> {
+    /// The same with those fields only that are wanted; the others are neither read nor prepared. In a pass over the training rows
+    /// random steps draw.
+    pub fn batch_of(&self, rows: &[usize], wanted: &dyn Fn(&str) -> bool, moment: Option<Moment>) -> Result<Batch> {
         let mut diagnostics = Diagnostics::default();
         if let Some(row) = rows.iter().find(|&&row| row >= self.rows) {
             let message = format!("row {row} of `{}` was asked for, and it has {} rows", self.name, self.rows);
             return Err(Diagnostic::error(message).place(&self.table.name).into());
         }
         let mut batch = Batch { size: rows.len(), values: IndexMap::new(), present: IndexMap::new() };
-        for (field, chain) in self.chains.iter().enumerate() {
+        for (field, chain) in self.chains.iter().enumerate().filter(|(_, chain)| wanted(&chain.name)) {
             let size = chain.ty.ty.elements(1);
             let dims = chain.ty.ty.at(rows.len());
             let mut present = Vec::with_capacity(rows.len());
@@ -276,6 +277,12 @@ impl Dataset {
     /// Whether a field has another value each epoch, in rows of that split.
     pub fn draws(&self, field: &str, split: Split) -> bool {
         self.chain(field).is_some_and(|chain| chain.draws_on(split))
+    }
+
+    /// The files that preparing a field of these rows reads and that are no part of the fingerprint.
+    pub fn files(&self, field: &str, rows: &[usize]) -> Vec<PathBuf> {
+        let Some(chain) = self.chain(field) else { return vec![] };
+        rows.iter().filter_map(|&row| chain.file(&self.table, row)).collect()
     }
 
     /// Turns predictions of a target, whole examples of them, back into the units of the file.

@@ -18,7 +18,7 @@ mod spec;
 pub use catalog::{catalog, pages};
 pub use expand::{LayerNode, Tree};
 pub use overrides::override_setting;
-pub use print::print;
+pub use print::{call as print_call, print};
 pub use project::Project;
 pub use reference::reference;
 pub use resolve::resolve;

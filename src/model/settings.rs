@@ -31,8 +31,17 @@ pub static TRAIN: Signature = Signature {
             "f2",
             "the largest tiles of Winograd that convolutions may take: none, 2×2 or 4×4 outputs; larger ones are faster and round more",
         ),
+        Param::with(
+            "cache",
+            Kind::Word(CACHES),
+            "auto",
+            "what follows from frozen layers alone is computed once and kept: where that pays, never, or always, in f32 or rounded to bf16",
+        ),
     ],
 };
+
+/// What `cache` of `train` can be; see [`crate::passes::frozen`].
+pub const CACHES: &[&str] = &["auto", "off", "f32", "bf16"];
 
 /// What `serve` can compute in; see [`crate::ops::precision`].
 pub const PRECISIONS: &[&str] = &["f32", "bf16", "int8"];

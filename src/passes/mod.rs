@@ -7,6 +7,7 @@ mod common_subexpressions;
 mod constant_fold;
 mod dead_code;
 mod fold_batch_norm;
+pub mod frozen;
 mod fuse_epilogue;
 mod heads;
 mod layout;

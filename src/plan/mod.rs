@@ -1,11 +1,13 @@
 //! What will be computed, decided before anything runs: parameters by part, cost, memory, and the order of the values with the
 //! moment at which each can be forgotten. [`Plan`] is the file `plan.yaml`: readable, stable, and diffable.
 
+pub mod features;
 pub mod fixed;
 pub mod program;
 mod schedule;
 mod summary;
 
+pub use features::{Caching, Features};
 pub use schedule::{Step, schedule};
 pub use summary::{Memory, Part, bytes, count, flop};
 
@@ -27,6 +29,9 @@ pub struct Plan {
     /// Floating-point operations for one example.
     pub flops: Flops,
     pub memory: Memory,
+    /// What is computed once for each example; absent where nothing is frozen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<Features>,
     pub parameters: Vec<ParameterLine>,
     /// The training step's forward pass, at the first epoch.
     pub train: Vec<Step>,
@@ -57,21 +62,24 @@ pub struct ParameterLine {
 
 /// The graphs that a plan is made of.
 pub struct Graphs {
-    /// The training step at the first epoch.
+    /// The training step at the first epoch, from the inputs.
     pub train: Graph,
     /// Heads, losses and objective without training.
     pub eval: Graph,
     /// All heads and nothing else.
     pub serve: Graph,
+    /// What becomes of that training step where features are cached.
+    pub caching: Caching,
 }
 
 impl Graphs {
     pub fn of(model: &Model) -> Result<Graphs> {
-        let train = passes::optimise(lower(model, Mode::Train, 0)?).0;
-        let eval = passes::optimise(lower(model, Mode::Eval, 0)?).0;
+        let [train, eval] = [lower(model, Mode::Train, 0)?, lower(model, Mode::Eval, 0)?];
+        let caching = features::of_graphs(model, 0, [&train, &eval], &|_| false)?;
+        let [train, eval] = [train, eval].map(|graph| passes::optimise(graph).0);
         let names: Vec<&str> = model.heads().map(|h| h.name.as_str()).collect();
         let serve = passes::heads(&eval, &names);
-        Ok(Graphs { train, eval, serve })
+        Ok(Graphs { train, eval, serve, caching })
     }
 }
 
@@ -98,6 +106,7 @@ impl Plan {
             parts: summary::parts(model, &graphs.train),
             flops: Flops { forward, train: graphs.train.flops().saturating_add(taped.saturating_mul(2)) },
             memory: Memory::of(model, graphs),
+            features: graphs.caching.told(&graphs.train),
             parameters: graphs.train.parameters.iter().map(parameter).collect(),
             train: schedule(&graphs.train),
             serve: schedule(&graphs.serve),

@@ -1,8 +1,7 @@
 //! Figures that a plan states: parameters by part, and memory.
 
-use super::Graphs;
-use super::fixed;
 use super::program::{backward, forward};
+use super::{Graphs, features, fixed};
 use crate::graph::{Graph, Role, Value};
 use crate::model::Model;
 use crate::parts::optimizers;
@@ -24,7 +23,7 @@ pub struct Part {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
     /// At the batch of `train`: parameters, optimizer state, the arena, which holds values and gradients, and what is kept of
-    /// weights that do not move.
+    /// weights that do not move. Where features are cached, computing them may take the larger arena.
     pub train_bytes: u64,
     /// At the batch of `serve`: parameters, the arena, and what is kept of weights: constants, and packed or transformed filters.
     pub serve_bytes: u64,
@@ -68,7 +67,14 @@ impl Memory {
             sum(counted.map(|p| p.elements() as u64))
         };
         let state = elements(&graphs.train, true).saturating_mul(slots);
-        let train = sum([elements(&graphs.train, false), state, program(&graphs.train, batch, true)].into_iter());
+        let room = match graphs.caching.cut() {
+            // Features are computed before anything is trained, in an arena that is gone by then.
+            Some(cut) => {
+                program(&cut.train, batch, true).max(program(&cut.features, features::rows(&cut.features), false))
+            }
+            None => program(&graphs.train, batch, true),
+        };
+        let train = sum([elements(&graphs.train, false), state, room].into_iter());
         let serving = program(&graphs.serve, model.serve.size("batch"), false);
         let serve = elements(&graphs.serve, false).saturating_add(serving);
         Memory { train_bytes: train.saturating_mul(F32), serve_bytes: serve.saturating_mul(F32) }

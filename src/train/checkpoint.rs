@@ -32,6 +32,9 @@ pub struct Counters {
     /// The best validation objective so far, as bits, so that it survives exactly.
     pub best: Option<u64>,
     pub best_epoch: u64,
+    /// Whether features could not be cached and were not: a run that is resumed does not begin with it, or its bits would differ.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub uncached: bool,
 }
 
 impl Counters {

@@ -1,5 +1,6 @@
 //! Losses and metrics over a split, without training.
 
+use super::features::Loader;
 use super::sources::Sources;
 use crate::base::Result;
 use crate::data::{Array, Batch, Split};
@@ -38,6 +39,23 @@ pub fn evaluate(
     sources: &Sources,
     split: Split,
 ) -> Result<Evaluation> {
+    evaluate_with(model, graph, engine, weights, Loader { sources, features: None }, split)
+}
+
+/// The same from features, where there are some that fit the weights and an evaluation computes the same ones.
+pub fn evaluate_with(
+    model: &Model,
+    graph: &Graph,
+    engine: &dyn Engine,
+    weights: &Weights,
+    loader: Loader,
+    split: Split,
+) -> Result<Evaluation> {
+    let sources = loader.sources;
+    let features = loader.features.filter(|features| features.fit(weights));
+    let cut = features.and_then(|features| Some((features, features.cut.eval.as_ref()?)));
+    let (graph, features) = cut.map_or((graph, None), |(features, cut)| (cut, Some(features)));
+    let loader = Loader { sources, features };
     let rows = sources.rows(split);
     let mut session = engine.session(graph);
     let wanted: Vec<ValueId> = graph.outputs.iter().map(|o| o.value).collect();
@@ -45,7 +63,7 @@ pub fn evaluate(
     let mut means: IndexMap<String, Mean> = model.terms.iter().map(|t| (t.name.clone(), Mean::default())).collect();
     let mut objective = Mean::default();
     for chunk in rows.chunks(model.train.size("batch").max(64)) {
-        let (batch, origin) = sources.batch(chunk)?;
+        let (batch, origin) = loader.batch(graph, chunk, None)?;
         session.forward(weights, &batch, &wanted);
         for (number, output) in graph.outputs.iter().enumerate() {
             let value = session.result(number);

@@ -1,7 +1,8 @@
 //! The training loop.
 
 use super::checkpoint::State;
-use super::evaluate::{Evaluation, Mean, evaluate, labelled};
+use super::evaluate::{Evaluation, Mean, evaluate_with, labelled};
+use super::features::{Cache, FeatureRecord, Features, Loader};
 use super::history::{EpochRecord, History, TrainRecord};
 use super::profile::Profile;
 use super::run::Run;
@@ -17,6 +18,7 @@ use crate::parts::optimizers;
 use crate::parts::schedules::{self, Progress};
 use crate::passes;
 use rand::seq::SliceRandom;
+use std::path::Path;
 use std::time::Instant;
 
 /// Whoever wants to see progress.
@@ -25,6 +27,10 @@ pub trait Watch {
     fn step(&mut self, _objective: f64) {}
     fn epoch_ends(&mut self, _record: &EpochRecord, _is_best: bool) {}
     fn note(&mut self, _text: &str) {}
+    /// Features of so many rows are about to be computed.
+    fn features_begin(&mut self, _of: &str, _rows: usize) {}
+    fn features(&mut self, _rows: usize) {}
+    fn features_end(&mut self) {}
 }
 
 /// What to train, with what, and where to keep it.
@@ -39,6 +45,8 @@ pub struct Fit<'a> {
     pub stop_after: Option<u64>,
     /// Whether to measure what each op costs, on an engine that can.
     pub profile: bool,
+    /// Where features are cached; without it none are.
+    pub features: Option<&'a Path>,
 }
 
 pub struct Outcome {
@@ -50,6 +58,9 @@ pub struct Outcome {
     pub frozen: Option<Frozen>,
     /// What was measured, where it was asked for.
     pub profile: Option<Profile>,
+    /// What the last epoch read of its rows, where it was cached, and what was cached in all.
+    pub features: Option<Features>,
+    pub cached: Vec<FeatureRecord>,
 }
 
 /// What was frozen from the first epoch to the last.
@@ -59,7 +70,9 @@ pub struct Frozen {
 }
 
 pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
-    let Fit { model, engine, sources, run, mut state, mut history, stop_after, profile } = fit;
+    let Fit { model, engine, sources, run, mut state, mut history, stop_after, profile, features } = fit;
+    let mut cache = Cache::new(model, engine, sources, features);
+    cache.failed = state.counters.uncached;
     let (start, mut profile) = (Instant::now(), profile.then(Profile::default));
     let rows = sources.rows(Split::Train);
     if rows.is_empty() {
@@ -78,20 +91,32 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
     while state.counters.epoch < epochs && !exhausted(&state) {
         if stop_after.is_some_and(|last| state.counters.epoch >= last) {
             let profile = profile.map(|p| Profile { seconds: start.elapsed().as_secs_f64(), ..p });
-            return Ok(Outcome { state, history, finished: false, frozen: proof, profile });
+            let (features, cached) = cache.finish();
+            return Ok(Outcome { state, history, finished: false, frozen: proof, profile, features, cached });
+        }
+        let prepared = Instant::now();
+        let whole = lower(model, Mode::Train, state.counters.epoch)?;
+        let features = cache.at(state.counters.epoch, &whole, &state.weights, watch)?;
+        if let Some(profile) = &mut profile {
+            profile.add_since("features", prepared);
         }
         let began = Instant::now();
-        let graph = passes::optimise(lower(model, Mode::Train, state.counters.epoch)?).0;
-        let held = state.weights.hash(|path| is_held(&graph, path));
-        let (train, lr) = epoch((model, engine, sources), &graph, &rows, &mut state, watch, profile.as_mut())?;
-        let after = state.weights.hash(|path| is_held(&graph, path));
+        let loader = Loader { sources, features };
+        let graph = match features {
+            Some(features) => features.cut.train.clone(),
+            None => passes::optimise(whole.clone()).0,
+        };
+        let held = state.weights.hash(|path| is_held(&whole, path));
+        let (train, lr) = epoch((model, engine, loader), &graph, &rows, &mut state, watch, profile.as_mut())?;
+        let after = state.weights.hash(|path| is_held(&whole, path));
         assert_eq!(held, after, "bug: a frozen parameter moved in epoch {}", state.counters.epoch + 1);
         state.counters.epoch += 1;
         let trained = Instant::now();
         let validation = (!sources.rows(Split::Validation).is_empty())
-            .then(|| evaluate(model, &eval, engine, &state.weights, sources, Split::Validation))
+            .then(|| evaluate_with(model, &eval, engine, &state.weights, loader, Split::Validation))
             .transpose()?;
         let validated = Instant::now();
+        state.counters.uncached = cache.failed;
         let record = EpochRecord {
             epoch: state.counters.epoch,
             step: state.counters.step,
@@ -128,8 +153,13 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
         let after = frozen(model, &state.weights)?.expect("the same parameters are frozen");
         assert_eq!(proof.hash, after.hash, "bug: a frozen parameter moved");
     }
+    // A run that was stopped behind its last epoch evaluates from what that epoch read, as one that was not.
+    if let (true, Some(last)) = (cache.is_fresh(), state.counters.epoch.checked_sub(1)) {
+        cache.at(last, &lower(model, Mode::Train, last)?, &state.weights, watch)?;
+    }
     let profile = profile.map(|p| Profile { seconds: start.elapsed().as_secs_f64(), ..p });
-    Ok(Outcome { state, history, finished: true, frozen: proof, profile })
+    let (features, cached) = cache.finish();
+    Ok(Outcome { state, history, finished: true, frozen: proof, profile, features, cached })
 }
 
 fn is_held(graph: &Graph, path: &str) -> bool {
@@ -145,14 +175,14 @@ fn frozen(model: &Model, weights: &Weights) -> Result<Option<Frozen>> {
 
 /// One epoch of steps over shuffled rows: the means of the losses, and the last learning rate.
 fn epoch(
-    fit: (&Model, &dyn Engine, &Sources),
+    fit: (&Model, &dyn Engine, Loader),
     graph: &Graph,
     rows: &[RowId],
     state: &mut State,
     watch: &mut dyn Watch,
     mut profile: Option<&mut Profile>,
 ) -> Result<(TrainRecord, f64)> {
-    let (model, engine, sources) = fit;
+    let (model, engine, loader) = fit;
     let train = &model.train;
     let (seed, batch_size) = (train.int("seed") as u64, train.size("batch"));
     let epochs = train.size("epochs") as u64;
@@ -171,7 +201,8 @@ fn epoch(
     let mut lr = base.lr;
     for (i, chunk) in order.chunks(batch_size).enumerate() {
         let began = Instant::now();
-        let (batch, _) = sources.batch_at(chunk, Some(Moment { seed, epoch: state.counters.epoch }))?;
+        let moment = Moment { seed, epoch: state.counters.epoch };
+        let (batch, _) = loader.batch(graph, chunk, Some(moment))?;
         if let Some(profile) = &mut profile {
             profile.add_since("loading rows", began);
         }
@@ -214,9 +245,9 @@ pub fn final_evaluations(
     graph: &Graph,
     engine: &dyn Engine,
     weights: &Weights,
-    sources: &Sources,
+    loader: Loader,
 ) -> Result<Vec<(String, Evaluation)>> {
     let splits = [Split::Test, Split::Validation, Split::Train];
-    let filled = splits.into_iter().filter(|s| !sources.rows(*s).is_empty());
-    filled.map(|s| Ok((s.to_string(), evaluate(model, graph, engine, weights, sources, s)?))).collect()
+    let filled = splits.into_iter().filter(|s| !loader.sources.rows(*s).is_empty());
+    filled.map(|s| Ok((s.to_string(), evaluate_with(model, graph, engine, weights, loader, s)?))).collect()
 }

@@ -5,6 +5,7 @@
 
 mod checkpoint;
 mod evaluate;
+pub mod features;
 mod fit;
 mod history;
 mod origin;

@@ -12,6 +12,7 @@
 //!
 //! Runs are numbered from 1, so that they sort and can be named by hand.
 
+use super::features::FeatureRecord;
 use super::sources::Preparation;
 use crate::base::{Diagnostic, Result};
 use crate::files::{self, UNFINISHED, write_atomically};
@@ -43,6 +44,9 @@ pub struct RunRecord {
     /// What became of each file of weights that the spec names. A resumed run has its own weights and needs none of them.
     #[serde(default)]
     pub weights: Vec<Report>,
+    /// What was computed once for each example, and when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<FeatureRecord>,
     pub finished: bool,
 }
 

@@ -74,11 +74,16 @@ impl<'a> Sources<'a> {
 
     /// The rows, gathered source by source in the order of the sources: the batch, and the source of each of its rows.
     pub fn batch(&self, rows: &[RowId]) -> Result<(Batch, Vec<usize>)> {
-        self.batch_at(rows, None)
+        self.batch_of(rows, &|_| true, None)
     }
 
-    /// The same in a pass over the training rows, in which random steps draw.
-    pub fn batch_at(&self, rows: &[RowId], moment: Option<Moment>) -> Result<(Batch, Vec<usize>)> {
+    /// The same with those fields only that are wanted; in a pass over the training rows random steps draw.
+    pub fn batch_of(
+        &self,
+        rows: &[RowId],
+        wanted: &dyn Fn(&str) -> bool,
+        moment: Option<Moment>,
+    ) -> Result<(Batch, Vec<usize>)> {
         let mut whole = Batch { size: 0, values: IndexMap::new(), present: IndexMap::new() };
         let mut origin = vec![];
         for (i, dataset) in self.datasets.iter().enumerate() {
@@ -87,11 +92,15 @@ impl<'a> Sources<'a> {
                 continue;
             }
             origin.extend(std::iter::repeat_n(i, numbers.len()));
-            let mut part = dataset.batch_at(&numbers, moment)?;
+            let mut part = dataset.batch_of(&numbers, wanted, moment)?;
             self.complete(&mut part);
             append(&mut whole, part);
         }
         Ok((whole, origin))
+    }
+
+    pub fn is_target(&self, field: &str) -> bool {
+        self.model.target(field).is_some()
     }
 
     /// Adds the targets that a source does not give, as missing.

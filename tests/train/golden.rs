@@ -51,6 +51,7 @@ fn five_steps_agree_with_pytorch() {
         let (state, history) = (State::new(weights), History::default());
         let mut record = Record(vec![]);
         let task = Fit {
+            features: None,
             model: &spec.model,
             engine: *engine,
             sources: &sources,

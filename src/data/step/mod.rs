@@ -9,7 +9,7 @@ use super::form::{Example, Fault, Form};
 use super::split::Split;
 use crate::base::signature::{Args, Signature};
 use serde_json::Value as Json;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A step: what a spec writes, and how it is made.
 #[derive(Debug)]
@@ -62,6 +62,11 @@ pub trait Step: Send + Sync {
 
     /// Turns whole examples of numbers back into the units that arrive at the step.
     fn invert(&self, _values: &mut [f32]) {}
+
+    /// The file that it reads for an example in the form that arrives, beside the table.
+    fn file(&self, _example: &Example) -> Option<PathBuf> {
+        None
+    }
 
     /// What it has learned, for a later run.
     fn state(&self) -> Json {

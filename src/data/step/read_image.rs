@@ -35,6 +35,13 @@ fn make(_: &Args, form: &Form, field: &Field) -> Result<Made, Fault> {
 }
 
 impl Step for ReadImage {
+    fn file(&self, example: &Example) -> Option<PathBuf> {
+        match example {
+            Example::Cells { cells, .. } => cells.first().map(|cell| self.folder.join(cell.text())),
+            _ => None,
+        }
+    }
+
     fn apply(&self, example: Example, _: Row) -> Result<Example, Fault> {
         match example {
             Example::Cells { cells, .. } => match cells.first() {
