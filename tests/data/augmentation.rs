@@ -16,7 +16,7 @@ fn opened(dir: &TempDir, fields: &str) -> Dataset {
 }
 
 fn at(data: &Dataset, split: Split, seed: u64, epoch: u64) -> Batch {
-    data.batch_at(data.rows(split), Some(Moment { seed, epoch })).expect("a batch")
+    data.batch_of(data.rows(split), &|_| true, Some(Moment { seed, epoch })).expect("a batch")
 }
 
 /// One image of a batch less its row's 20.
@@ -59,7 +59,7 @@ fn chance_is_seeded_by_epoch_and_row() {
     assert_ne!(epochs[..8].concat(), (0..8).flat_map(|epoch| flipped(2, epoch)).collect::<Vec<_>>());
     // A row draws the same whoever stands beside it in the batch.
     let rows = data.rows(Split::Train);
-    let one = data.batch_at(&rows[3..4], Some(Moment { seed: 1, epoch: 7 })).expect("a batch");
+    let one = data.batch_of(&rows[3..4], &|_| true, Some(Moment { seed: 1, epoch: 7 })).expect("a batch");
     assert_eq!(places(&one, "x", 12)[0][0] == 3.0, epochs[7][3]);
 }
 

@@ -5,7 +5,7 @@ mod files;
 use super::{file, metric, specs, train, train_with};
 use mtlc::base::Source;
 use mtlc::data::Batch;
-use mtlc::engine::weights::TensorFile;
+use mtlc::weights::TensorFile;
 use mtlc::engine::{Engine, Noise, Session, Weights, find};
 use mtlc::graph::{Definition, Graph, Leaf, ValueId};
 use mtlc::model::Spec;
