@@ -244,7 +244,7 @@ fn an_empty_batch_gives_an_empty_value_and_a_loss_of_zero() {
 #[test]
 fn a_nan_stays_visible_through_every_activation_pool_and_norm() {
     let x = [0.5, f32::NAN, -1.0, 2.0];
-    for op in ["relu", "relu6", "silu", "hardswish", "sigmoid", "tanh"] {
+    for op in ["relu", "relu6", "silu", "hardswish", "hardsigmoid", "sigmoid", "tanh"] {
         let op: Op = serde_json::from_str(&format!("{{\"{op}\": {{}}}}")).unwrap();
         nan_passes(op, &x);
     }

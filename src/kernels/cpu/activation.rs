@@ -3,6 +3,7 @@
 use super::math::{sigmoid, tanh, vectorised};
 use super::parallel::long;
 use super::{Backward, Gradient, Input, Kernel, Shapes};
+use crate::ops::hardsigmoid::Hardsigmoid;
 use crate::ops::hardswish::Hardswish;
 use crate::ops::leaky_relu::LeakyRelu;
 use crate::ops::relu::Relu;
@@ -58,6 +59,11 @@ macro_rules! by_result {
 // The comparison is false for NaN, which therefore stays.
 by_result!(Relu, |x| if x <= 0.0 { 0.0 } else { x }, |y: f32| if y <= 0.0 { 0.0 } else { 1.0 });
 by_result!(Relu6, |x| x.clamp(0.0, 6.0), |y: f32| if y <= 0.0 || y >= 6.0 { 0.0 } else { 1.0 });
+by_result!(Hardsigmoid, |x| (x + 3.0).clamp(0.0, 6.0) / 6.0, |y: f32| if y <= 0.0 || y >= 1.0 {
+    0.0
+} else {
+    1.0 / 6.0
+});
 by_result!(Tanh, |x| tanh(x), |y: f32| 1.0 - y * y);
 by_result!(Sigmoid, |x| sigmoid(x), |y: f32| y * (1.0 - y));
 

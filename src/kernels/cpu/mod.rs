@@ -14,6 +14,7 @@ mod conv;
 pub mod depthwise;
 mod finish;
 mod fold;
+mod gate;
 mod gelu;
 mod group_norm;
 mod lanes;
@@ -39,6 +40,7 @@ mod softmax;
 mod team;
 pub mod tile;
 pub mod together;
+mod token;
 mod unfold;
 
 use crate::ops::Op;
@@ -184,12 +186,16 @@ kernels! {
     Relu6,
     LeakyRelu,
     Hardswish,
+    Hardsigmoid,
     Silu,
     Gelu,
     Tanh,
     Sigmoid,
     Add,
     Mul,
+    ScaleChannels,
+    AddRows,
+    Prepend,
     Dropout,
     Flatten,
     Reshape,
