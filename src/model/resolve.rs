@@ -146,8 +146,13 @@ impl<'a> Resolver<'a> {
                 DeclarationKind::Backbone { name, .. } => (name, "backbone"),
                 DeclarationKind::Head { name, .. } => (name, "head"),
                 DeclarationKind::Block { name, params, body } => {
-                    if parts::layers::find(&name.text).is_some() {
-                        let message = format!("`{}` is a layer; a block needs another name", name.text);
+                    let taken = match () {
+                        () if parts::layers::find(&name.text).is_some() => Some("a layer"),
+                        () if parts::backbones::find(&name.text).is_some() => Some("a library backbone"),
+                        () => None,
+                    };
+                    if let Some(what) = taken {
+                        let message = format!("`{}` is {what}; a block needs another name", name.text);
                         self.report(Diagnostic::error(message).at(name.span));
                     } else if let Some(first) =
                         self.blocks.insert(name.text.clone(), Block { params, body, name, used: Cell::new(false) })
