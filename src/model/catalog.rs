@@ -16,7 +16,7 @@ pub fn catalog(kind: PartKind) -> Vec<&'static Signature> {
         PartKind::Balancer => parts::balancers::BALANCERS.iter().map(|b| b.signature()).collect(),
         PartKind::Source => data::sources(),
         PartKind::Column => data::columns(),
-        PartKind::Step => data::steps(),
+        PartKind::Step => data::steps().into_iter().chain([&settings::PREPARE_FOR]).collect(),
         PartKind::Weights => vec![&settings::RUN],
         PartKind::Settings => vec![&settings::TRAIN, &settings::SERVE, &settings::TUNE, &settings::BACKBONE],
     }

@@ -3,6 +3,7 @@
 mod data;
 mod networks;
 mod ports;
+mod preparation;
 mod tasks;
 mod usage;
 
@@ -89,7 +90,7 @@ impl<'a> Resolver<'a> {
             }
         }
         read_vocabularies(&mut inputs, &networks);
-        let data = self.data(&data, &inputs, &targets);
+        let data = self.data(&data, &inputs, &targets, &networks);
         let train = self.settings(&settings::TRAIN, &train);
         let serve = self.settings(&settings::SERVE, &serve)?;
         if serve.int("port") > i64::from(u16::MAX) {
@@ -115,6 +116,7 @@ impl<'a> Resolver<'a> {
             serve,
         };
         self.check_use(&model);
+        self.check_preparation(&model);
         Some(model)
     }
 

@@ -4,6 +4,7 @@
 //! resumed ends with the same bits as one that was not. Nothing here prints; who wants to see progress passes a [`Watch`].
 
 mod checkpoint;
+mod config;
 mod evaluate;
 mod fit;
 mod history;

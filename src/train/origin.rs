@@ -1,5 +1,6 @@
 //! Where parameters start: drawn from the seed, then replaced by the weights that backbones name.
 
+use super::config;
 use super::run::Run;
 use crate::base::{Diagnostics, Result};
 use crate::engine::Weights;
@@ -14,7 +15,9 @@ pub fn first_weights(model: &Model, graph: &Graph, seed: u64, root: &Path, runs:
     let mut diagnostics = Diagnostics::default();
     for network in &model.networks {
         let Some(from) = &network.weights else { continue };
-        let loaded = file(&from.from, root, runs).and_then(|path| TensorFile::read(&path)).and_then(|mut file| {
+        let path = file(&from.from, root, runs);
+        let path = path.and_then(|path| config::check(network, &path).map(|()| path));
+        let loaded = path.and_then(|path| TensorFile::read(&path)).and_then(|mut file| {
             // A checkpoint carries the optimizer's state, which is none of the model's.
             file.tensors.retain(|name, _| !name.starts_with("optimizer/"));
             weights.load(&file, &format!("{}.", network.name))

@@ -8,7 +8,7 @@
 
 use crate::base::Source;
 use crate::base::signature::{Args, Kind, Param, Signature};
-use crate::syntax::ast::File;
+use crate::syntax::ast::{DeclarationKind, File};
 use crate::syntax::parse;
 use std::sync::OnceLock;
 
@@ -99,6 +99,27 @@ pub enum Expects {
     Tokens,
 }
 
+impl std::fmt::Display for Expects {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Expects::Image { size, mean, std } => {
+                let normalize = normalize(mean, std);
+                write!(f, "f32[3, {size}, {size}], red first, of values from 0 to 255 with `{normalize}`")
+            }
+            Expects::Tokens => f.write_str("ids of the tokenizer beside the weights, filled up with 0"),
+        }
+    }
+}
+
+/// The step that brings values from 0 to 255 to what weights expect, with one number where all channels have the same.
+pub fn normalize(mean: &[f64; 3], std: &[f64; 3]) -> String {
+    let written = |numbers: &[f64; 3]| match numbers.iter().all(|x| *x == numbers[0]) {
+        true => numbers[0].to_string(),
+        false => format!("{numbers:?}"),
+    };
+    format!("normalize(mean: {}, std: {})", written(mean), written(std))
+}
+
 /// Mean and deviation of ImageNet's training images, times 255: what torchvision's weights expect.
 const IMAGENET: Expects = Expects::Image { size: 224, mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375] };
 
@@ -124,6 +145,35 @@ pub fn find(name: &str) -> Option<(&'static Backbone, &'static Text)> {
 }
 
 impl Backbone {
+    /// Its block, and before it those that it is made of, as the text has them.
+    pub fn listing(&self, text: &'static Text) -> String {
+        let (source, file) = text.parsed();
+        let blocks: Vec<(&str, &str)> = file
+            .declarations
+            .iter()
+            .filter_map(|declaration| match &declaration.kind {
+                DeclarationKind::Block { name, .. } => Some((name.text.as_str(), source.slice(declaration.span))),
+                _ => None,
+            })
+            .collect();
+        let endings = self.endings.iter().filter_map(|(_, ending)| ending.as_ref()).map(|ending| ending.block);
+        let mut shown: Vec<&str> = endings.chain([self.signature.name]).collect();
+        let mut next = 0;
+        while let Some(name) = shown.get(next) {
+            let block = blocks.iter().find(|(n, _)| n == name).map_or("", |(_, block)| block);
+            let words = block.split(|c: char| !c.is_alphanumeric() && c != '_');
+            let used: Vec<&str> = words.filter(|word| blocks.iter().any(|(n, _)| n == word)).collect();
+            used.into_iter().for_each(|word| {
+                if !shown.contains(&word) {
+                    shown.push(word);
+                }
+            });
+            next += 1;
+        }
+        let listed = blocks.iter().filter(|(name, _)| shown.contains(name)).map(|(_, block)| *block);
+        listed.collect::<Vec<_>>().join("\n\n")
+    }
+
     /// What its argument `features` adds, if anything.
     pub fn ending(&self, args: &Args) -> Option<&'static Ending> {
         let word = args.text("features");
