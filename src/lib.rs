@@ -6,6 +6,8 @@ pub mod base;
 
 pub mod files;
 
+pub mod weights;
+
 pub mod syntax;
 
 pub mod ops;

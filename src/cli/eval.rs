@@ -7,10 +7,10 @@ use super::run::results;
 use crate::base::{Diagnostic, Result as Checked};
 use crate::data::Split;
 use crate::engine::Engine;
-use crate::engine::weights::TensorFile;
 use crate::model::{Failure, Spec};
 use crate::plan::Graphs;
 use crate::train::{self, Evaluation, Run, Sources};
+use crate::weights::TensorFile;
 use serde_json::json;
 use std::path::PathBuf;
 

@@ -18,6 +18,7 @@ mod predict;
 mod profile;
 mod project;
 mod run;
+mod weights;
 
 use clap::{Parser, Subcommand};
 use console::Console;
@@ -81,6 +82,8 @@ commands! {
     Bench(bench),
     /// Show what a name means, or what becomes of a spec
     Explain(explain),
+    /// Say what files of weights hold
+    Weights(weights),
     /// List engines and devices
     Devices(devices),
 }

@@ -162,7 +162,7 @@ impl Args {
             let result = json!({ "model": model.name, "run": run.folder.display().to_string(), "finished": false });
             return Ok(with(result));
         }
-        let file = crate::engine::weights::TensorFile::read(&run.path("weights.safetensors"))?;
+        let file = crate::weights::TensorFile::read(&run.path("weights.safetensors"))?;
         let mut best = outcome.state.weights.clone();
         best.load(&file, "")?;
         let eval = &built.graphs.eval;

@@ -1,5 +1,7 @@
 //! Numbers as an array file has them: bytes, which become `f32` or `i64` only when an example is prepared.
 
+use crate::weights::half;
+
 /// What one element of a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Element {
@@ -104,18 +106,6 @@ impl Numbers {
             }
         }
         Self { bytes, start: 0, ..self }
-    }
-}
-
-/// An IEEE half: 1 bit of sign, 5 of exponent, 10 of fraction.
-fn half(bits: u16) -> f32 {
-    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
-    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f32::from(bits & 1023));
-    match exponent {
-        0 => sign * fraction * 2f32.powi(-24),
-        31 if fraction == 0.0 => sign * f32::INFINITY,
-        31 => f32::NAN,
-        _ => sign * (1.0 + fraction / 1024.0) * 2f32.powi(exponent - 15),
     }
 }
 

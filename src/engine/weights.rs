@@ -1,22 +1,14 @@
-//! The parameters and statistics of a model, by path, and the safetensors files they are kept in.
+//! The parameters and statistics of a model, by path.
 
 use super::noise::initial;
-use crate::base::{Diagnostic, Diagnostics, Result};
-use crate::files::write_atomically;
+use crate::base::{Diagnostic, Result};
 use crate::graph::{Graph, Parameter};
+use crate::weights::{Array, TensorFile, write_tensors};
 use indexmap::IndexMap;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-/// One tensor in row-major order.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Array {
-    pub dims: Vec<usize>,
-    pub data: Vec<f32>,
-}
 
 /// Every parameter of a model, in the order of the model.
 ///
@@ -134,58 +126,4 @@ impl Weights {
     pub fn write(&self, path: &Path, metadata: HashMap<String, String>) -> Result<()> {
         write_tensors(path, self.iter().map(|(name, a)| (name.clone(), a)), metadata)
     }
-}
-
-/// The tensors of a safetensors file, all as 32-bit floats.
-#[derive(Debug)]
-pub struct TensorFile {
-    pub name: String,
-    pub tensors: HashMap<String, Array>,
-    pub metadata: HashMap<String, String>,
-}
-
-impl TensorFile {
-    pub fn read(path: &Path) -> Result<TensorFile> {
-        let name = path.display().to_string();
-        let wrong = |what: String| Diagnostics::from(Diagnostic::error(what).place(name.clone()));
-        let bytes = std::fs::read(path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => wrong("there is no such file of weights".into()),
-            kind => wrong(format!("cannot read the weights: {kind}")),
-        })?;
-        let broken = |e: safetensors::SafeTensorError| {
-            let diagnostic = Diagnostic::error(format!("this is no whole safetensors file: {e}")).place(name.clone());
-            Diagnostics::from(diagnostic.help("it was cut short, or is in another format"))
-        };
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(broken)?;
-        let file = SafeTensors::deserialize(&bytes).map_err(broken)?;
-        let mut tensors = HashMap::new();
-        // The file's own order differs from one reading to the next, and the first fault is the one that is told.
-        let mut views: Vec<_> = file.iter().collect();
-        views.sort_by_key(|(tensor, _)| *tensor);
-        for (tensor, view) in views {
-            if view.dtype() != Dtype::F32 {
-                return Err(wrong(format!("the tensor `{tensor}` is {:?}, and only F32 is read", view.dtype())));
-            }
-            let data = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-            tensors.insert(tensor.to_string(), Array { dims: view.shape().to_vec(), data });
-        }
-        let metadata = header.metadata().clone().unwrap_or_default();
-        Ok(TensorFile { name, tensors, metadata })
-    }
-}
-
-/// Writes tensors to a safetensors file under a temporary name, then gives it its own.
-pub fn write_tensors<'a>(
-    path: &Path,
-    tensors: impl Iterator<Item = (String, &'a Array)>,
-    metadata: HashMap<String, String>,
-) -> Result<()> {
-    let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
-        .map(|(name, a)| (name, a.dims.clone(), a.data.iter().flat_map(|x| x.to_le_bytes()).collect()))
-        .collect();
-    let views = bytes.iter().map(|(name, dims, data)| {
-        (name.as_str(), TensorView::new(Dtype::F32, dims.clone(), data).expect("the data fill their shape"))
-    });
-    let data = safetensors::serialize(views, Some(metadata)).expect("names, shapes and data are consistent");
-    write_atomically(path, &data)
 }

@@ -6,7 +6,7 @@
 
 use crate::base::{Diagnostic, Result};
 use crate::engine::Weights;
-use crate::engine::weights::{Array, TensorFile, write_tensors};
+use crate::weights::{Array, TensorFile, write_tensors};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -74,7 +74,7 @@ impl State {
         for (path, array) in weights.iter() {
             let found: Option<Vec<Vec<f32>>> = slot_names
                 .iter()
-                .map(|slot| file.tensors.remove(&format!("optimizer/{slot}/{path}")).map(|array| array.data))
+                .map(|slot| file.tensors.swap_remove(&format!("optimizer/{slot}/{path}")).map(|array| array.data))
                 .collect();
             let whole = found.filter(|vectors| vectors.iter().all(|v| v.len() == array.data.len()));
             match (whole, counters.updates.contains_key(path)) {

@@ -101,7 +101,7 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
             seconds: began.elapsed().as_secs_f64(),
         };
         let objective = record.objective();
-        let finite = |array: &crate::engine::weights::Array| array.data.iter().all(|x| x.is_finite());
+        let finite = |array: &crate::weights::Array| array.data.iter().all(|x| x.is_finite());
         if !objective.is_finite() || !state.weights.iter().all(|(_, array)| finite(array)) {
             let message = format!("the parameters are no numbers any more, after epoch {}", record.epoch);
             return Err(Diagnostic::error(message).note(kept(record.epoch - 1)).help(step::DIVERGED).into());

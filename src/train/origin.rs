@@ -4,9 +4,9 @@ use super::config;
 use super::run::Run;
 use crate::base::{Diagnostics, Result};
 use crate::engine::Weights;
-use crate::engine::weights::TensorFile;
 use crate::graph::Graph;
 use crate::model::{Model, WeightsFrom};
+use crate::weights::TensorFile;
 use std::path::{Path, PathBuf};
 
 /// First values for every parameter. `root` is where files of the spec start, `runs` where runs are.

@@ -1,7 +1,7 @@
 //! Transfer learning on the embedded digits: what is frozen is proven to stay.
 
 use super::{file, metric, specs, train};
-use mtlc::engine::weights::TensorFile;
+use mtlc::weights::TensorFile;
 use serde_json::Value;
 use std::path::Path;
 

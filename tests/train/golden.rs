@@ -2,10 +2,11 @@
 //! learned task weights, tuned rates, clipping and AdamW together. `goldens/make_training.py` made the numbers.
 
 use mtlc::base::Source;
-use mtlc::engine::{ENGINES, weights::TensorFile};
+use mtlc::engine::ENGINES;
 use mtlc::model::Spec;
 use mtlc::plan::Graphs;
 use mtlc::train::{EpochRecord, Fit, History, Run, Sources, State, Watch, fit};
+use mtlc::weights::TensorFile;
 use std::path::Path;
 
 const SPEC: &str = r#"
