@@ -117,7 +117,7 @@ fn scheme(prefix: &str, layers: usize, with_pooler: bool) -> Scheme {
         unused.extend(["cls.*", "classifier.*", "qa_outputs.*"].map(String::from));
     }
     let name = if prefix.is_empty() { "transformers" } else { "transformers, with a task's head" };
-    Scheme { name, rules, unused }
+    Scheme { name, rules, unused, classes: None }
 }
 
 fn minilm(_: &Args, config: &Json) -> Vec<String> {

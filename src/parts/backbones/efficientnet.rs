@@ -61,5 +61,5 @@ fn lite1(_: &Args) -> Vec<Scheme> {
 
 fn schemes(stages: Stages) -> Vec<Scheme> {
     let head = [("conv_head.*", "head.0.*"), ("bn2.*", "head.1.*")];
-    vec![efficientnet_pytorch(stages), timm(stages, &head, &["classifier.*"])]
+    vec![efficientnet_pytorch(stages), timm(stages, &head, "classifier.*")]
 }

@@ -29,14 +29,14 @@ fn part(letter: char) -> &'static str {
 }
 
 /// A scheme of these rules between those of the stem and of what is behind the units.
-fn scheme(name: &'static str, rules: Vec<(String, String)>, around: &[(&str, &str)], unused: &[&str]) -> Scheme {
-    let mut scheme = Scheme::new(name, around, unused);
+fn scheme(name: &'static str, rules: Vec<(String, String)>, around: &[(&str, &str)], classes: &'static str) -> Scheme {
+    let mut scheme = Scheme::new(name, around, classes);
     scheme.rules.extend(rules);
     scheme
 }
 
 /// timm: `blocks.1.0.conv_pw` with norms numbered as they come, and the last 1×1 of a unit that expands as `conv_pwl`.
-pub fn timm(stages: Stages, head: &[(&str, &str)], unused: &[&str]) -> Scheme {
+pub fn timm(stages: Stages, head: &[(&str, &str)], classes: &'static str) -> Scheme {
     let mut rules = vec![];
     for (_, stage, unit, parts) in units(stages) {
         let mut add = |from: &str, to: &str| {
@@ -60,7 +60,7 @@ pub fn timm(stages: Stages, head: &[(&str, &str)], unused: &[&str]) -> Scheme {
             add(&format!("bn{norms}"), &format!("{name}.1"));
         }
     }
-    scheme("timm", rules, &[&STEM, head].concat(), unused)
+    scheme("timm", rules, &[&STEM, head].concat(), classes)
 }
 
 /// Ports of TensorFlow's EfficientNet to PyTorch: `_blocks.0._depthwise_conv`, all units in one row.
@@ -76,12 +76,12 @@ pub fn efficientnet_pytorch(stages: Stages) -> Scheme {
     }
     let around =
         [("_conv_stem.*", "stem.0.*"), ("_bn0.*", "stem.1.*"), ("_conv_head.*", "head.0.*"), ("_bn1.*", "head.1.*")];
-    scheme("efficientnet-pytorch", rules, &around, &["_fc.*"])
+    scheme("efficientnet-pytorch", rules, &around, "_fc.*")
 }
 
 /// torchvision: `features.1.conv.0.0`; in the second version (`conv`) the last convolution of a unit and its norm stand beside the
 /// others, in the third (`block`) in a part of their own.
-pub fn torchvision(stages: Stages, body: &str, head: &[(&str, &str)], unused: &[&str]) -> Scheme {
+pub fn torchvision(stages: Stages, body: &str, head: &[(&str, &str)], classes: &'static str) -> Scheme {
     let mut rules = vec![];
     let mut count = 0;
     for (i, stage, unit, parts) in units(stages) {
@@ -107,5 +107,5 @@ pub fn torchvision(stages: Stages, body: &str, head: &[(&str, &str)], unused: &[
     rules.push((format!("features.{}.0.*", count + 1), "head.0.*".into()));
     rules.push((format!("features.{}.1.*", count + 1), "head.1.*".into()));
     let stem = [("features.0.0.*", "stem.0.*"), ("features.0.1.*", "stem.1.*")];
-    scheme("torchvision", rules, &[&stem, head].concat(), unused)
+    scheme("torchvision", rules, &[&stem, head].concat(), classes)
 }

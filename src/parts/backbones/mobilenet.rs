@@ -56,7 +56,7 @@ const fn v3(
 fn v2(_: &Args) -> Vec<Scheme> {
     let stages = &["dp", "edp edp", "edp edp edp", "edp edp edp edp", "edp edp edp", "edp edp edp", "edp"];
     let head = [("conv_head.*", "head.0.*"), ("bn2.*", "head.1.*")];
-    vec![torchvision(stages, "conv", &[], &["classifier.*"]), timm(stages, &head, &["classifier.*"])]
+    vec![torchvision(stages, "conv", &[], "classifier.1.*"), timm(stages, &head, "classifier.*")]
 }
 
 fn large(args: &Args) -> Vec<Scheme> {
@@ -71,14 +71,12 @@ fn small(args: &Args) -> Vec<Scheme> {
 
 /// The linear layer behind the pool belongs to the pooled features, and is of no use to a map.
 fn v3_schemes(args: &Args, stages: Stages, head: [(&str, &str); 2]) -> Vec<Scheme> {
-    match args.text("features") {
-        "map" => vec![
-            torchvision(stages, "block", &[], &["classifier.*"]),
-            timm(stages, &head, &["conv_head.*", "classifier.*"]),
-        ],
-        _ => vec![
-            torchvision(stages, "block", &[("classifier.0.*", "pool.wide.*")], &["classifier.3.*"]),
-            timm(stages, &[head[0], head[1], ("conv_head.*", "pool.wide.*")], &["classifier.*"]),
-        ],
+    let [mut torchvision, mut timm] = [torchvision(stages, "block", &[], "classifier.3.*"), timm(stages, &head, "classifier.*")];
+    for (scheme, wide) in [(&mut torchvision, "classifier.0.*"), (&mut timm, "conv_head.*")] {
+        match args.text("features") {
+            "map" => scheme.unused.push(wide.into()),
+            _ => scheme.rules.push((wide.into(), "pool.wide.*".into())),
+        }
     }
+    vec![torchvision, timm]
 }

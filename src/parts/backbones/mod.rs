@@ -77,15 +77,17 @@ impl Text {
 pub struct Scheme {
     pub name: &'static str,
     pub rules: Vec<(String, String)>,
-    /// Names that the network has no place for, such as the classes of another task.
+    /// Names that the network has no place for.
     pub unused: Vec<String>,
+    /// The names of the layer with the classes that the network was trained for, which a head may take.
+    pub classes: Option<&'static str>,
 }
 
 impl Scheme {
-    fn new(name: &'static str, rules: &[(&str, &str)], unused: &[&str]) -> Self {
+    /// A scheme of a network that was trained for classes.
+    fn new(name: &'static str, rules: &[(&str, &str)], classes: &'static str) -> Self {
         let rules = rules.iter().map(|(from, to)| (from.to_string(), to.to_string())).collect();
-        let unused = unused.iter().chain(&["*num_batches_tracked"]).map(ToString::to_string).collect();
-        Self { name, rules, unused }
+        Self { name, rules, unused: vec![classes.into()], classes: Some(classes) }
     }
 }
 

@@ -29,5 +29,5 @@ fn schemes(_: &Args) -> Vec<Scheme> {
         ("layer*.*.bn*", "layer*.*.body.bn*"),
         ("layer*.*.downsample.*", "layer*.*.body.shortcut.*"),
     ];
-    vec![Scheme::new("torchvision", &rules, &["fc.*"])]
+    vec![Scheme::new("torchvision", &rules, "fc.*")]
 }

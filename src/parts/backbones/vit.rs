@@ -52,5 +52,5 @@ fn schemes(_: &Args) -> Vec<Scheme> {
         ("blocks.*.mlp.fc2.*", "encoder.*.feed.outer.*"),
         ("norm.*", "norm.*"),
     ];
-    vec![Scheme::new("timm", &rules, &["head.*"])]
+    vec![Scheme::new("timm", &rules, "head.*")]
 }
