@@ -17,3 +17,4 @@ mod specs;
 mod syntax;
 mod tidy;
 mod train;
+mod weights;

@@ -22,6 +22,31 @@ thread_local! {
     static COUNTED: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
+/// The bytes that a thread holds since [`peak`] began, and the most that it held.
+#[derive(Clone, Copy, Default)]
+struct Held {
+    now: isize,
+    most: isize,
+}
+
+thread_local! {
+    static HELD: Cell<Option<Held>> = const { Cell::new(None) };
+}
+
+fn hold(bytes: isize) {
+    if let Some(Held { now, most }) = HELD.get() {
+        HELD.set(Some(Held { now: now + bytes, most: most.max(now + bytes) }));
+    }
+}
+
+/// What `f` gives, and the most bytes that it held at once on this thread.
+pub fn peak<T>(f: impl FnOnce() -> T) -> (T, usize) {
+    HELD.set(Some(Held::default()));
+    let result = f();
+    let held = HELD.replace(None).unwrap_or_default();
+    (result, held.most.unsigned_abs())
+}
+
 fn count() {
     let Some(n) = COUNTED.get() else { return };
     COUNTED.set(None);
@@ -38,6 +63,7 @@ unsafe impl GlobalAlloc for Counting {
     /// As the trait says; so below.
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
+        hold(layout.size() as isize);
         // SAFETY: the caller keeps the promises of the trait.
         unsafe { System.alloc(layout) }
     }
@@ -46,6 +72,7 @@ unsafe impl GlobalAlloc for Counting {
     /// As above.
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count();
+        hold(layout.size() as isize);
         // SAFETY: as above.
         unsafe { System.alloc_zeroed(layout) }
     }
@@ -54,6 +81,8 @@ unsafe impl GlobalAlloc for Counting {
     /// As above.
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count();
+        hold(size as isize);
+        hold(-(layout.size() as isize));
         // SAFETY: as above.
         unsafe { System.realloc(memory, layout, size) }
     }
@@ -61,6 +90,7 @@ unsafe impl GlobalAlloc for Counting {
     /// # Safety
     /// As above.
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        hold(-(layout.size() as isize));
         // SAFETY: as above.
         unsafe { System.dealloc(memory, layout) }
     }

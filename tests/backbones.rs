@@ -4,7 +4,6 @@
 //! needs real weights.
 
 mod published;
-mod standin;
 mod texts;
 
 use mtlc::base::Source;
@@ -16,7 +15,7 @@ use mtlc::plan::Graphs;
 use mtlc::train::first_weights;
 use safetensors::SafeTensors;
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// How far features may be from the reference's, as a share of the largest.
@@ -166,7 +165,10 @@ impl Case {
         let backbone = change.map_or(backbone.clone(), |change| with(&backbone, change));
         let spec = spec(&backbone, &ty, dims[1..].iter().product(), None, folder.path());
         let graphs = Graphs::of(&spec.model).expect("the spec is right");
-        let weights = standin_weights(self, &spec, &graphs.eval);
+        let weights = first_weights(&spec.model, &graphs.eval, 0, folder.path(), folder.path());
+        let (weights, reports) =
+            weights.unwrap_or_else(|wrong| panic!("{}: {}", self.manifest, wrong.render(None, false)));
+        assert!(reports[0].notes.contains(&format!("names of {}", self.scheme)), "{:?}", reports[0].notes);
         let mut ours = answer(engine, &graphs.serve, &weights, x);
         if let (Some(rows), 3) = (&self.tokens, dims.len()) {
             // What stands at padding is nobody's business, and 0 in the goldens.
@@ -232,42 +234,70 @@ fn a_wrong_argument_is_seen() {
     }
 }
 
-/// Every scheme takes the whole file, and every parameter of the network finds its tensor, large networks included.
+/// Names that no case computes with: every tensor of the file is known, and every parameter of the network finds one.
 #[test]
-fn published_names_are_all_known() {
-    for case in cases().iter().filter(|c| c.features.is_empty()) {
-        let input = if case.backbone.starts_with("bert") { "tokens[8]" } else { "f32[3, 32, 32]" };
-        let spec = spec(&case.backbone, input, numbers_of(&case.backbone), None, Path::new("."));
-        let graph = Graphs::of(&spec.model).expect("the spec is right").eval;
-        let sizes: HashMap<String, Vec<usize>> =
-            graph.parameters.iter().map(|(path, p)| (path.clone(), p.dims.clone())).collect();
-        let _ = sizes;
-        standin_weights(&case, &spec, &graph);
+fn the_ports_names_of_efficientnet_are_all_known() {
+    let all = cases();
+    let case = all.iter().find(|c| c.scheme == "efficientnet-pytorch").expect("a case");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    publish(&folder.path().join("weights.safetensors"), &manifest(&case.manifest));
+    let spec = spec(&case.backbone, "f32[3, 32, 32]", 1280, Some("weights.safetensors"), folder.path());
+    let graph = Graphs::of(&spec.model).expect("the spec is right").eval;
+    let weights = first_weights(&spec.model, &graph, 0, folder.path(), folder.path());
+    let (_, reports) = weights.unwrap_or_else(|wrong| panic!("{}: {}", case.manifest, wrong.render(None, false)));
+    assert!(reports[0].notes.contains(&format!("names of {}", case.scheme)), "{:?}", reports[0].notes);
+    assert_eq!(reports[0].unused, ["_fc.weight", "_fc.bias"]);
+}
+
+/// BERT base is too large to write in a test: its sizes are those of transformers, and its names those of the small one above.
+#[test]
+fn bert_base_has_the_sizes_of_transformers() {
+    let spec = spec("bert_base(features: pooler)", "tokens[8]", 768, None, Path::new("."));
+    let graph = Graphs::of(&spec.model).expect("the spec is right").eval;
+    let mut ours: Vec<Vec<usize>> = graph.parameters.values().map(|p| p.dims.clone()).collect();
+    let mut theirs: Vec<Vec<usize>> =
+        manifest("bert_base-transformers.txt").into_iter().map(|(_, dims)| dims).collect();
+    ours.sort();
+    theirs.sort();
+    assert_eq!(ours, theirs);
+}
+
+/// A file of mtlc's own, with paths for names, is no library's, and neither is a library asked where the spec renames itself.
+#[test]
+fn own_names_stay_own() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let spec = spec("resnet18", "f32[3, 32, 32]", 512, Some("own.safetensors"), folder.path());
+    let graph = Graphs::of(&spec.model).expect("the spec is right").eval;
+    for name in ["trunk.", ""] {
+        let named = |path: &str| format!("{name}{}", path.strip_prefix("trunk.").expect("the trunk's"));
+        let manifest: Vec<(String, Vec<usize>)> =
+            graph.parameters.iter().map(|(path, p)| (named(path), p.dims.clone())).collect();
+        publish(&folder.path().join("own.safetensors"), &manifest);
+        let loaded = first_weights(&spec.model, &graph, 0, folder.path(), folder.path());
+        let (weights, reports) = loaded.unwrap_or_else(|wrong| panic!("{}", wrong.render(None, false)));
+        assert!(!reports[0].notes.iter().any(|note| note.starts_with("names of")), "{:?}", reports[0].notes);
+        let path = "trunk.layer2.0.body.conv1.weight";
+        let array = weights.get(path);
+        assert_eq!(array.data, numbers(&named(path), &array.dims));
     }
 }
 
-fn numbers_of(backbone: &str) -> usize {
-    if backbone.starts_with("bert") { 8 * 768 } else { 1280 }
-}
-
-fn standin_weights(case: &Case, spec: &Spec, graph: &Graph) -> Weights {
-    let mut weights = Weights::initial(graph, 0);
-    let call = &spec.model.networks[0].published[0];
-    let schemes = (call.backbone().schemes)(&call.call.args);
-    let scheme = schemes.iter().find(|s| s.name == case.scheme).unwrap();
-    let (tensors, spare) = standin::import(scheme, &manifest(&case.manifest));
-    assert!(spare.is_empty(), "{}: spare {spare:?}", case.manifest);
-    let mut left: BTreeSet<String> = graph.parameters.keys().cloned().collect();
-    for (path, dims, data) in tensors {
-        let path = format!("trunk.{path}");
-        assert!(left.remove(&path), "{}: no {path} {:?}", case.manifest, left.iter().take(8).collect::<Vec<_>>());
-        let at = weights.get_mut(&path);
-        let squeezed = |d: &[usize]| d.iter().copied().filter(|n| *n != 1).collect::<Vec<_>>();
-        assert_eq!(squeezed(&at.dims), squeezed(&dims), "{}: {path}", case.manifest);
-        at.data = data;
-    }
-    assert!(left.is_empty(), "{}: left {left:?}", case.manifest);
-    weights
+/// The classes of a published file go to a head of one linear layer, wherever in the head it stands.
+#[test]
+fn a_head_may_take_the_published_classes() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut names = manifest("mobilenet_v2-torchvision.txt");
+    names.extend([("classifier.1.weight".into(), vec![10, 1280]), ("classifier.1.bias".into(), vec![10])]);
+    publish(&folder.path().join("v2.safetensors"), &names);
+    let text = "model classes\ninput x: f32[3, 32, 32]\ntarget y: class[10]\n\
+                backbone trunk(x, weights: \"v2.safetensors\") = mobilenet_v2\n\
+                head out(trunk, weights: \"v2.safetensors\") = dropout(0.2) -> linear(10)\nminimize cross_entropy(out, y)\n";
+    let spec = Spec::of(Source::new("classes.mtl", text), folder.path(), &[]).expect("the spec is right");
+    let graph = Graphs::of(&spec.model).expect("the spec is right").eval;
+    let loaded = first_weights(&spec.model, &graph, 0, folder.path(), folder.path());
+    let (weights, _) = loaded.unwrap_or_else(|wrong| panic!("{}", wrong.render(None, false)));
+    assert_eq!(weights.get("out.1.weight").data, numbers("classifier.1.weight", &[10, 1280]));
+    assert_eq!(weights.get("out.1.bias").data, numbers("classifier.1.bias", &[10]));
 }
 
 /// A file that says how its weights were made is believed over the spec.

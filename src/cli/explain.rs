@@ -11,6 +11,8 @@ use crate::parts::backbones;
 use crate::passes::{self, Effect, PASSES, Pass};
 use crate::plan::{Graphs, Plan};
 use crate::syntax;
+use crate::train::first_weights;
+use crate::weights::Report;
 use clap::ValueEnum;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -28,6 +30,9 @@ pub struct Args {
     /// Show the graphs of a spec as they stand after this pass; with `--passes`, what was done until then
     #[arg(long, value_name = "PASS", conflicts_with = "stage")]
     stop_after: Option<String>,
+    /// Show which tensor of a file becomes which parameter, for every network of a spec that names weights
+    #[arg(long, conflicts_with_all = ["stage", "passes", "stop_after"])]
+    weights: bool,
     /// Override a setting of the spec
     #[arg(long = "set", value_name = "NAME=VALUE")]
     set: Vec<String>,
@@ -95,6 +100,20 @@ impl Args {
         let specs = super::project::Specs { specs: vec![file.clone()], set: self.set.clone() };
         let found: Found = specs.find()?;
         let spec = found.read(&file)?;
+        if self.weights {
+            let graphs = Graphs::of(&spec.model).map_err(in_spec(&spec))?;
+            let (root, seed) = (file.parent().unwrap_or(Path::new("")), spec.model.train.int("seed") as u64);
+            let (_, reports) =
+                first_weights(&spec.model, &graphs.train, seed, root, &found.runs(None)).map_err(in_spec(&spec))?;
+            if console.json {
+                console.result_json(&json!({ "model": spec.model.name, "weights": reports }));
+            } else if reports.is_empty() {
+                console.result(format!("no network of {} names weights", spec.model.name));
+            } else {
+                console.result(reports.iter().map(Report::full).collect::<Vec<_>>().join("\n"));
+            }
+            return Ok(());
+        }
         let list = self.list()?;
         if self.passes {
             let effects = passed(&spec.model, list).map_err(in_spec(&spec))?;

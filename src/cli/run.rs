@@ -130,6 +130,9 @@ impl Args {
             write_atomically(&run.path("spec.mtl"), spec.source.text.as_bytes())?;
             write_atomically(&run.path("plan.yaml"), plan.to_yaml().as_bytes())?;
         }
+        for report in record.weights.iter().filter(|_| state.counters.epoch == 0) {
+            console.note(format!("  {}", report.brief()));
+        }
         for (target, (labelled, rows)) in train::labels(model, &sources, Split::Train) {
             if labelled < rows {
                 console.note(format!("  {target}: {labelled} of {rows} training rows have this label"));
@@ -232,7 +235,7 @@ fn begins<'a>(built: &'a Built, root: &Path, runs: &Path, engine: &dyn Engine) -
     let rows = sources.rows(Split::Train).len();
     machine::check_room(&Memory::within(model, graphs, rows), model)?;
     let seed = model.train.int("seed") as u64;
-    let weights = train::first_weights(model, &graphs.train, seed, root, runs)?;
+    let (weights, reports) = train::first_weights(model, &graphs.train, seed, root, runs)?;
     let record = RunRecord {
         model: model.name.clone(),
         engine: engine.name().into(),
@@ -240,6 +243,7 @@ fn begins<'a>(built: &'a Built, root: &Path, runs: &Path, engine: &dyn Engine) -
         overrides: spec.overrides.clone(),
         data: sources.fingerprints(),
         preparation: sources.preparation(),
+        weights: reports,
         finished: false,
     };
     let run = Run::create(runs, &model.name)?;

@@ -3,7 +3,8 @@
 use super::noise::initial;
 use crate::base::{Diagnostic, Result};
 use crate::graph::{Graph, Parameter};
-use crate::weights::{Array, TensorFile, write_tensors};
+use crate::weights::rules::{Assigned, Rules, assign};
+use crate::weights::{Array, Report, TensorFile, write_tensors};
 use indexmap::IndexMap;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -120,6 +121,18 @@ impl Weights {
         let (shown, more) = (8, problems.len().saturating_sub(8));
         let diagnostic = problems.into_iter().take(shown).fold(diagnostic, Diagnostic::note);
         Err(if more > 0 { diagnostic.note(format!("and {more} more")) } else { diagnostic }.into())
+    }
+
+    /// Replaces the parameters of a network by the tensors of a file that these rules give them, or tells every difference.
+    pub fn import(&mut self, file: &TensorFile, rules: &Rules, network: &str, may_differ: bool) -> Result<Report> {
+        let own = format!("{network}.");
+        let parameters: Vec<(String, Vec<usize>)> =
+            self.iter().filter(|(path, _)| path.starts_with(&own)).map(|(p, a)| (p.clone(), a.dims.clone())).collect();
+        let Assigned { values, report } = assign(file, rules, network, &parameters, may_differ)?;
+        for (path, data) in values {
+            self.get_mut(&path).data = data;
+        }
+        Ok(report)
     }
 
     /// Writes the tensors whole or not at all.

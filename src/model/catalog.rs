@@ -17,7 +17,7 @@ pub fn catalog(kind: PartKind) -> Vec<&'static Signature> {
         PartKind::Source => data::sources(),
         PartKind::Column => data::columns(),
         PartKind::Step => data::steps().into_iter().chain([&settings::PREPARE_FOR]).collect(),
-        PartKind::Weights => vec![&settings::RUN],
+        PartKind::Weights => vec![&settings::FILE, &settings::RUN],
         PartKind::Settings => vec![&settings::TRAIN, &settings::SERVE, &settings::TUNE, &settings::BACKBONE],
     }
 }

@@ -30,6 +30,7 @@ pub use spec::{Failure, Spec, read_spec};
 use crate::base::Span;
 use crate::base::signature::{Args, Call};
 use crate::data::{DataSpec, FieldType};
+use crate::weights::Rules;
 
 /// A complete, typed model.
 #[derive(Clone, Debug)]
@@ -88,16 +89,18 @@ pub struct Reference {
     pub span: Span,
 }
 
-/// Where a backbone's parameters come from.
+/// Where a network's parameters come from.
 #[derive(Clone, Debug)]
 pub struct Weights {
     pub from: WeightsFrom,
+    /// How the names of the file become paths.
+    pub rules: Rules,
     pub span: Span,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum WeightsFrom {
-    /// A safetensors file, relative to the spec.
+    /// A file of weights, relative to the spec.
     File(String),
     /// The newest training run of a model.
     Run { model: String, last: bool },

@@ -29,6 +29,12 @@ pub fn print(model: &Model) -> String {
             }
             None => {}
         }
+        if let Some(rules) = network.weights.as_ref().map(|w| &w.rules) {
+            let rename = rules.rename.iter().map(|rule| format!("\n  names {}", rule.text()));
+            let unused = rules.unused.iter().map(|pattern| format!("\n  not used {}", pattern.text()));
+            let fresh = rules.fresh.iter().map(|pattern| format!("\n  fresh {}", pattern.text()));
+            out.extend(rename.chain(unused).chain(fresh));
+        }
         out.push('\n');
         tree(&mut out, &network.body, 1);
     }

@@ -70,16 +70,41 @@ pub static TUNE: Signature = Signature {
     ],
 };
 
-/// The options of `backbone NAME(…, options)`.
+/// The options of `backbone NAME(…, options)`, and of a head.
 pub static BACKBONE: Signature = Signature {
     name: "backbone",
     kind: PartKind::Settings,
-    summary: "options of a backbone, behind what it reads",
+    summary: "options of a backbone or a head, behind what it reads",
     params: &[Param::optional(
         "weights",
         Kind::Either(&[Kind::Text, Kind::Part(PartKind::Weights)]),
-        "where the parameters start: a `.safetensors` file, or `run(model)`",
+        "where the parameters start: a file of weights, with `file(…)` around it where names differ, or `run(model)`",
     )],
+};
+
+/// `weights: file(path, …)`.
+pub static FILE: Signature = Signature {
+    name: "file",
+    kind: PartKind::Weights,
+    summary: "the tensors of a file: safetensors, sharded safetensors, PyTorch, npz",
+    params: &[
+        Param::required("path", Kind::Text, "the file, from the folder of the spec"),
+        Param::optional(
+            "rename",
+            Kind::List(&Kind::Text),
+            "rules from names of the file to paths below the network, such as `\"blocks.* -> layers.*\"`",
+        ),
+        Param::optional(
+            "unused",
+            Kind::List(&Kind::Text),
+            "tensors of the file that are not wanted, such as `\"_fc.*\"`",
+        ),
+        Param::optional(
+            "fresh",
+            Kind::List(&Kind::Text),
+            "parameters that keep their first values, by their paths below the network",
+        ),
+    ],
 };
 
 /// `weights: run(model)`.

@@ -12,6 +12,7 @@ mod origin;
 pub mod precision;
 mod predict;
 mod profile;
+mod published;
 mod random;
 mod run;
 mod sources;

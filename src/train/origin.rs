@@ -1,17 +1,25 @@
-//! Where parameters start: drawn from the seed, then replaced by the weights that backbones name.
+//! Where parameters start: drawn from the seed, then replaced by the weights that networks name.
 
-use super::config;
 use super::run::Run;
+use super::{config, published};
 use crate::base::{Diagnostics, Result};
 use crate::engine::Weights;
 use crate::graph::Graph;
-use crate::model::{Model, WeightsFrom};
-use crate::weights::TensorFile;
+use crate::model::{Model, NetworkKind, WeightsFrom};
+use crate::weights::{Report, TensorFile};
 use std::path::{Path, PathBuf};
 
-/// First values for every parameter. `root` is where files of the spec start, `runs` where runs are.
-pub fn first_weights(model: &Model, graph: &Graph, seed: u64, root: &Path, runs: &Path) -> Result<Weights> {
+/// First values for every parameter, and what became of each file that a network names. `root` is where files of the spec start,
+/// `runs` where runs are.
+pub fn first_weights(
+    model: &Model,
+    graph: &Graph,
+    seed: u64,
+    root: &Path,
+    runs: &Path,
+) -> Result<(Weights, Vec<Report>)> {
     let mut weights = Weights::initial(graph, seed);
+    let mut reports = vec![];
     let mut diagnostics = Diagnostics::default();
     for network in &model.networks {
         let Some(from) = &network.weights else { continue };
@@ -20,16 +28,27 @@ pub fn first_weights(model: &Model, graph: &Graph, seed: u64, root: &Path, runs:
         let loaded = path.and_then(|path| TensorFile::read(&path)).and_then(|mut file| {
             // A checkpoint carries the optimizer's state, which is none of the model's.
             file.tensors.retain(|name, _| !name.starts_with("optimizer/"));
-            weights.load(&file, &format!("{}.", network.name))
+            if let WeightsFrom::Run { .. } = from.from {
+                // A run is of a whole model, and only the part of that name is meant.
+                let own = format!("{}.", network.name);
+                file.tensors.retain(|name, _| name.starts_with(&own));
+            }
+            let own = format!("{}.", network.name);
+            let parameters: Vec<String> =
+                graph.parameters.keys().filter(|path| path.starts_with(&own)).cloned().collect();
+            let (rules, scheme) = published::rules(model, network, &from.rules, &file, &parameters);
+            let mut report = weights.import(&file, &rules, &network.name, network.kind == NetworkKind::Head)?;
+            report.notes.extend(scheme.map(|library| format!("names of {library}")));
+            Ok(report)
         });
-        diagnostics.take(loaded.map_err(|mut wrong| {
+        reports.extend(diagnostics.take(loaded.map_err(|mut wrong| {
             wrong.0.iter_mut().for_each(|d| {
                 d.labels.push(crate::base::diagnostic::Label { span: from.span, text: "these weights".into() })
             });
             wrong
-        }));
+        })));
     }
-    diagnostics.into_result(weights)
+    diagnostics.into_result((weights, reports))
 }
 
 fn file(from: &WeightsFrom, root: &Path, runs: &Path) -> Result<PathBuf> {

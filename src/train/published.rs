@@ -25,13 +25,11 @@ pub fn rules(
     // Rules of a library serve several files: what matches nothing in this one is no slip.
     let matches = |pattern: &str| names.iter().any(|name| Pattern::new(pattern).captures(name).is_some());
     let rename = rename.into_iter().filter(|(from, _)| matches(without_part(from)));
-    let rename = rename.map(|(from, to)| Rule::parse(&format!("{from} -> {to}")).unwrap_or_else(|e| panic!("bug: {e}")));
+    let rename =
+        rename.map(|(from, to)| Rule::parse(&format!("{from} -> {to}")).unwrap_or_else(|e| panic!("bug: {e}")));
     let unused = unused.into_iter().filter(|pattern| matches(pattern)).map(|pattern| Pattern::new(&pattern));
-    let rules = Rules {
-        rename: rename.collect(),
-        unused: own.unused.iter().cloned().chain(unused).collect(),
-        ..own.clone()
-    };
+    let rules =
+        Rules { rename: rename.collect(), unused: own.unused.iter().cloned().chain(unused).collect(), ..own.clone() };
     (rules, Some(scheme))
 }
 
@@ -71,8 +69,10 @@ fn of_head(model: &Model, head: &Network, names: &[&str], parameters: &[String])
     let [source] = &head.sources[..] else { return None };
     let [published] = &model.networks.iter().find(|n| n.name == source.path)?.published[..] else { return None };
     let own = format!("{}.", head.name);
-    let layers: Vec<&str> =
-        parameters.iter().filter_map(|path| Some(path.strip_prefix(&own)?.rsplit_once('.').map_or("", |(layer, _)| layer))).collect();
+    let layers: Vec<&str> = parameters
+        .iter()
+        .filter_map(|path| Some(path.strip_prefix(&own)?.rsplit_once('.').map_or("", |(layer, _)| layer)))
+        .collect();
     let layer = layers.first().filter(|first| layers.iter().all(|layer| layer == *first))?;
     let scheme = schemes(published).into_iter().rev().max_by_key(|scheme| renamed(scheme, names))?;
     let classes = scheme.classes.filter(|classes| names.iter().any(|n| Pattern::new(classes).captures(n).is_some()))?;

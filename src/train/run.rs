@@ -15,6 +15,7 @@
 use super::sources::Preparation;
 use crate::base::{Diagnostic, Result};
 use crate::files::{UNFINISHED, write_atomically};
+use crate::weights::Report;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -39,6 +40,9 @@ pub struct RunRecord {
     /// What the data files held, by the name of the data.
     pub data: IndexMap<String, String>,
     pub preparation: Preparation,
+    /// What became of each file of weights that the spec names. A resumed run has its own weights and needs none of them.
+    #[serde(default)]
+    pub weights: Vec<Report>,
     pub finished: bool,
 }
 

@@ -10,10 +10,14 @@ mod file;
 mod formats;
 pub mod npy;
 mod pickle;
+mod report;
+pub mod rules;
 
 pub use dtype::{DType, half};
 pub use file::{Entry, TensorFile, write_tensors};
 pub use formats::FORMATS;
+pub use report::Report;
+pub use rules::{Pattern, Rule, Rules};
 
 /// One tensor in row-major order.
 #[derive(Clone, Debug, PartialEq)]

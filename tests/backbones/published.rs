@@ -29,7 +29,7 @@ fn read(text: &str, root: &Path) -> (Spec, Graphs, Weights) {
         .unwrap_or_else(|wrong| panic!("{}", wrong.diagnostics.render(Some(&source), false)));
     let graphs = Graphs::of(&spec.model).unwrap_or_else(|wrong| panic!("{}", wrong.render(Some(&source), false)));
     let weights = first_weights(&spec.model, &graphs.eval, 0, root, root);
-    let weights = weights.unwrap_or_else(|wrong| panic!("{}", wrong.render(Some(&source), false)));
+    let (weights, _) = weights.unwrap_or_else(|wrong| panic!("{}", wrong.render(Some(&source), false)));
     (spec, graphs, weights)
 }
 

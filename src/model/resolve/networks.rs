@@ -1,13 +1,14 @@
 //! Backbones and heads: what they read, their layers, and where their weights come from.
 
 use super::Resolver;
-use crate::base::signature::Value;
+use crate::base::signature::{Args, Value};
 use crate::base::{Diagnostic, Span};
 use crate::model::bind::Scope;
 use crate::model::expand::Expander;
 use crate::model::settings;
 use crate::model::{Network, NetworkKind, Port, Reference, Weights, WeightsFrom};
 use crate::syntax::ast::{Argument, Body, DeclarationKind, ExprKind, Name};
+use crate::weights::{Pattern, Rule, Rules};
 
 impl<'a> Resolver<'a> {
     pub(super) fn networks(&mut self) -> Vec<Network> {
@@ -56,7 +57,7 @@ impl<'a> Resolver<'a> {
             let help = format!("name what it reads: `{}({source})`", name.text);
             self.report(Diagnostic::error(message).at(name.span).help(help));
         }
-        let weights = self.weights(kind, &options, name.span);
+        let weights = self.weights(&options, name.span);
         let mut expander = Expander::new(self.source, &self.blocks, &mut self.binder);
         let body = expander.body(body, &name.text, &Scope::new())?;
         let published = expander.published;
@@ -98,25 +99,39 @@ impl<'a> Resolver<'a> {
     }
 
     #[allow(clippy::option_option, reason = "the outer option says whether binding worked")]
-    pub(super) fn weights(&mut self, kind: NetworkKind, options: &[Argument], span: Span) -> Option<Option<Weights>> {
-        if kind == NetworkKind::Head {
-            if let Some(option) = options.first() {
-                let diagnostic = Diagnostic::error("a head has no options").at(option.value.span);
-                self.report(diagnostic.help("options such as `weights` belong to a backbone"));
-            }
-            return Some(None);
-        }
+    pub(super) fn weights(&mut self, options: &[Argument], span: Span) -> Option<Option<Weights>> {
         let bound = self.binder.call(&settings::BACKBONE, options, None, span, &Scope::new())?;
-        Some(bound.call.args.get("weights").map(|arg| {
-            let from = match &arg.value {
-                Value::Part(run) => WeightsFrom::Run {
-                    model: run.args.text("model").into(),
-                    last: run.args.text("checkpoint") == "last",
-                },
-                value => WeightsFrom::File(value.as_text().unwrap_or_default().into()),
-            };
-            Weights { from, span: arg.span }
-        }))
+        let Some(arg) = bound.call.args.get("weights") else { return Some(None) };
+        let (from, rules) = match &arg.value {
+            Value::Part(run) if run.signature.name == settings::RUN.name => {
+                let last = run.args.text("checkpoint") == "last";
+                (WeightsFrom::Run { model: run.args.text("model").into(), last }, Rules::default())
+            }
+            Value::Part(file) => (WeightsFrom::File(file.args.text("path").into()), self.rules(&file.args)?),
+            value => (WeightsFrom::File(value.as_text().unwrap_or_default().into()), Rules::default()),
+        };
+        Some(Some(Weights { from, rules, span: arg.span }))
+    }
+
+    /// What `file(…)` says about names.
+    fn rules(&mut self, args: &Args) -> Option<Rules> {
+        let list = |name: &str| if args.has(name) { args.list(name) } else { &[] };
+        let patterns = |name: &str| list(name).iter().filter_map(|arg| arg.value.as_text()).map(Pattern::new).collect();
+        let mut rules =
+            Rules { rename: vec![], unused: patterns("unused"), fresh: patterns("fresh"), must_match: true };
+        let mut sound = true;
+        for arg in list("rename") {
+            match Rule::parse(arg.value.as_text().unwrap_or_default()) {
+                Ok(rule) => rules.rename.push(rule),
+                Err(why) => {
+                    sound = false;
+                    let help =
+                        "write `\"blocks.* -> layers.*\"`, or `\"qkv.*[0/3] -> query.*\"` for a third of a tensor";
+                    self.report(Diagnostic::error(why).at(arg.span).help(help));
+                }
+            }
+        }
+        sound.then_some(rules)
     }
 }
 

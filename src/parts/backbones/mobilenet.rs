@@ -71,7 +71,8 @@ fn small(args: &Args) -> Vec<Scheme> {
 
 /// The linear layer behind the pool belongs to the pooled features, and is of no use to a map.
 fn v3_schemes(args: &Args, stages: Stages, head: [(&str, &str); 2]) -> Vec<Scheme> {
-    let [mut torchvision, mut timm] = [torchvision(stages, "block", &[], "classifier.3.*"), timm(stages, &head, "classifier.*")];
+    let [mut torchvision, mut timm] =
+        [torchvision(stages, "block", &[], "classifier.3.*"), timm(stages, &head, "classifier.*")];
     for (scheme, wide) in [(&mut torchvision, "classifier.0.*"), (&mut timm, "conv_head.*")] {
         match args.text("features") {
             "map" => scheme.unused.push(wide.into()),
