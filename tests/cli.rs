@@ -9,4 +9,5 @@ mod precision;
 mod road;
 mod sizes;
 mod streams;
+mod weights;
 mod wrong;

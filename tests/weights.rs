@@ -56,7 +56,7 @@ fn a_checkpoint_says_what_was_taken_from_it() {
     let file = read("checkpoint.pt");
     assert!(file.notes[0].starts_with("these are the tensors under `state_dict`; `epoch`, "), "{:?}", file.notes);
     assert_eq!(read("nested.pt").notes.len(), 2);
-    assert_eq!((read("legacy.pth").format, read("zip.pth").format), ("PyTorch, legacy", "PyTorch"));
+    assert_eq!((read("legacy.pth").format, read("zip.pth").format), ("legacy PyTorch", "PyTorch"));
     assert_eq!(read("all.safetensors").metadata["format"], "pt");
 }
 

@@ -5,6 +5,7 @@ use crate::base::Diagnostics;
 use crate::model::Failure;
 use crate::weights::{Entry, TensorFile, shown};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -72,7 +73,15 @@ fn skipped(entries: &[Entry]) -> Option<String> {
 fn describe(file: &TensorFile) -> Value {
     let (tensors, numbers) = kept(file);
     let entries = file.entries.iter().map(|entry| {
-        json!({ "name": entry.name, "shape": entry.dims, "type": entry.dtype.name(), "skipped": !entry.is_kept() })
+        let sha256 = file.tensors.get(&entry.name).map(|array| {
+            let mut hash = Sha256::new();
+            array.data.iter().for_each(|x| hash.update(x.to_le_bytes()));
+            hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        });
+        // The hash is over the numbers as `f32` in row-major order: the same for the same tensor in every format.
+        json!({
+            "name": entry.name, "shape": entry.dims, "type": entry.dtype.name(), "skipped": !entry.is_kept(), "sha256": sha256,
+        })
     });
     json!({
         "file": file.name,

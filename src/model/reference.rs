@@ -30,7 +30,7 @@ fn introduction(kind: PartKind) -> &'static str {
         PartKind::Source => "Behind the `=` of `data`.",
         PartKind::Column => "First in the chain of a field of `data`.",
         PartKind::Step => "Behind the column, in the chain of a field of `data`.",
-        PartKind::Weights => "As `weights` of a `backbone`, in place of a file.",
+        PartKind::Weights => "As `weights` of a `backbone` or a `head`, in place of a file.",
         PartKind::Settings => {
             "The keys of `train { … }`, `serve { … }` and `tune … (…)`, and the options of a `backbone`."
         }

@@ -66,7 +66,7 @@ impl TensorFile {
                 true => "this file of weights is empty",
                 false => "this file of weights is in none of the formats that are read",
             });
-            return Err(diagnostic.note(format!("there is {}", list.join(", "))).help(advice(&bytes)).into());
+            return Err(diagnostic.note(format!("the formats are {}", list.join(", "))).help(advice(&bytes)).into());
         };
         let contents = (format.read)(&bytes, path)?;
         for shard in &contents.shards {

@@ -88,8 +88,12 @@ pub(super) fn suggestions(missing: &[(String, Vec<usize>)], spare: &[(&str, &[us
     if !rules.is_empty() {
         return vec![format!("if these are the same, say so: `file(…, rename: [{}])`", listed(&rules))];
     }
-    let firsts = |names: &mut dyn Iterator<Item = &str>| {
+    // A few are named one by one; a pattern for many may take in what is wanted, and has to be looked at.
+    let firsts = |names: &[&str]| {
         let mut firsts: Vec<String> = vec![];
+        if names.len() <= 3 {
+            return names.iter().map(ToString::to_string).collect();
+        }
         for name in names {
             let first = name.split_once('.').map_or(name.to_string(), |(first, _)| format!("{first}.*"));
             if !firsts.contains(&first) && firsts.len() < 4 {
@@ -100,11 +104,12 @@ pub(super) fn suggestions(missing: &[(String, Vec<usize>)], spare: &[(&str, &[us
     };
     let mut help = vec![];
     if !spare.is_empty() {
-        let list = firsts(&mut spare.iter().map(|(name, _)| name.strip_prefix("module.").unwrap_or(name)));
+        let list =
+            firsts(&spare.iter().map(|(name, _)| name.strip_prefix("module.").unwrap_or(name)).collect::<Vec<_>>());
         help.push(format!("leave tensors of the file out with `file(…, unused: [{}])`", listed(&list)));
     }
     if !missing.is_empty() {
-        let list = firsts(&mut missing.iter().map(|(path, _)| path.as_str()));
+        let list = firsts(&missing.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>());
         help.push(format!("let parameters begin anew with `file(…, fresh: [{}])`", listed(&list)));
     }
     help

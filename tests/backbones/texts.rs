@@ -46,7 +46,10 @@ fn every_backbone_gives_every_kind_of_features() {
                 Ok(_) => String::new(),
                 Err(wrong) => wrong.render(None, false),
             };
-            assert!(wrong.is_empty() || wrong.matches("error").count() == 1 && wrong.contains("the head `features` gives"), "{wrong}");
+            assert!(
+                wrong.is_empty() || wrong.matches("error").count() == 1 && wrong.contains("the head `features` gives"),
+                "{wrong}"
+            );
         }
     }
 }

@@ -181,7 +181,7 @@ fn weights() {
         Some(cut),
         Some(huge),
         Some(tensors(other, Dtype::F32)),
-        Some(tensors(right, Dtype::F16)),
+        Some(tensors(right, Dtype::I16)),
     ];
     let text: String = contents.into_iter().map(|content| lab(content).wrong(&["run", "next.mtl"])).collect();
     let without = Lab::new().write("next.mtl", NEXT);

@@ -174,12 +174,13 @@ fn keep(bytes: &[u8]) -> String {
 #[test]
 fn damaged_files_are_read_or_refused() {
     let seconds = std::env::var("MTLC_FUZZ_SECONDS").ok().and_then(|s| s.parse().ok());
-    let seed = if seconds.is_some() { rand::random() } else { 41 };
+    // A long search begins elsewhere each time, and says where.
+    let seed = if seconds.is_some() { ChaCha8Rng::from_entropy().r#gen() } else { 41 };
     let mut fuzz = Fuzz::new(seed);
     let began = Instant::now();
     let (mut rounds, mut refused) = (0u64, 0u64);
     // A bound on rounds keeps the suite the same on every machine.
-    while seconds.map_or(rounds < 4000, |s| began.elapsed() < Duration::from_secs(s)) {
+    while seconds.map_or(rounds < 1200, |s| began.elapsed() < Duration::from_secs(s)) {
         let bytes = if rounds % 4 == 3 { fuzz.program() } else { fuzz.damaged() };
         let survived = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| fuzz.survives(&bytes)));
         let Ok(was_refused) = survived else { panic!("round {rounds} of seed {seed}: {}", keep(&bytes)) };

@@ -76,15 +76,13 @@ impl Resolver<'_> {
             for input in model.inputs.iter().filter(|i| network.sources.iter().any(|s| s.path == i.name)) {
                 let name = published.call.signature.name;
                 let expected = format!("they expect {}", published.backbone().expects);
-                let warn = |message: String, span: Span| {
-                    let diagnostic = Diagnostic::warning(message).at(span).label(weights.span, "these weights");
-                    let help =
-                        format!("`{} = … -> prepare_for({})` prepares images for them", input.name, network.name);
-                    diagnostic.note(expected.clone()).help(help)
+                let warn = |message: &str, span: Span| {
+                    let message = format!("published weights of `{name}` will read {message}");
+                    Diagnostic::warning(message).at(span).label(weights.span, "these weights").note(expected.clone())
                 };
                 if input.ty.ty.inner() != [3, size, size] {
-                    let is = input.ty.ty.example();
-                    self.report(warn(format!("published weights of `{name}` will read images of {is}"), input.span));
+                    let other = warn(&format!("images of {}", input.ty.ty.example()), input.span);
+                    self.report(other.help(format!("declare `input {}: f32[3, {size}, {size}]`", input.name)));
                 }
                 let fields = model.data.iter().flat_map(|d| &d.fields).filter(|f| f.name == input.name);
                 for field in fields {
@@ -99,7 +97,9 @@ impl Resolver<'_> {
                             }
                             Some(_) => continue,
                         };
-                    self.report(warn(format!("published weights of `{name}` will read {message}"), field.span));
+                    let help =
+                        format!("`{} = … -> prepare_for({})` prepares images for them", input.name, network.name);
+                    self.report(warn(message, field.span).help(help));
                 }
             }
         }

@@ -41,7 +41,7 @@ impl<'a> Archive<'a> {
     /// What an entry holds, checked against its checksum. Nothing when there is no such entry.
     pub fn entry(&mut self, name: &str) -> Result<Option<Cow<'a, [u8]>>> {
         let Some(entry) = self.entries.get(name) else { return Ok(None) };
-        let broken = || Diagnostic::from(damaged(format!("the entry `{}` of the archive is damaged", shown(name))));
+        let broken = || damaged(format!("the entry `{}` of the archive is damaged", shown(name)));
         let data = if entry.compressed {
             if entry.size > self.left {
                 let message = "the archive unpacks to more than 32 times its size";

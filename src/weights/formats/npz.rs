@@ -2,7 +2,7 @@
 
 use super::archive::{self, Archive};
 use super::{Contents, Format, Room, Tensor, damaged};
-use crate::base::{Diagnostic, Result};
+use crate::base::Result;
 use crate::weights::npy::data_start;
 use crate::weights::{DType, shown};
 use npyz::{DType as NpyType, Endianness, NpyHeader, Order, TypeChar};
@@ -29,7 +29,7 @@ fn read(bytes: &[u8], _: &Path) -> Result<Contents> {
 }
 
 fn tensor(name: &str, bytes: &[u8], room: &mut Room) -> Result<Tensor> {
-    let broken = || Diagnostic::from(damaged(format!("the array `{}` is damaged or cut short", shown(name))));
+    let broken = || damaged(format!("the array `{}` is damaged or cut short", shown(name)));
     let start = data_start(bytes).ok_or_else(broken)?;
     let header = NpyHeader::from_reader(&bytes[..start]).map_err(|_| broken())?;
     let dims: Vec<usize> = header.shape().iter().map(|&n| n as usize).collect();

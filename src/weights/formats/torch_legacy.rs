@@ -9,7 +9,7 @@ use crate::weights::shown;
 use std::path::Path;
 
 pub static FORMAT: Format = Format {
-    name: "PyTorch, legacy",
+    name: "legacy PyTorch",
     summary: "a pickle of `torch.save` with storages behind it, before PyTorch 1.6",
     detects: |bytes| bytes.first() == Some(&0x80) && matches!(bytes.get(1), Some(2..=5)),
     read,
@@ -39,7 +39,7 @@ fn read(bytes: &[u8], _: &Path) -> Result<Contents> {
     }
     let (root, at) = pickle::run(bytes, at, &mut graph)?;
     let (keys, mut at) = pickle::run(bytes, at, &mut graph)?;
-    let broken = || Diagnostic::from(damaged("the list of storages is damaged"));
+    let broken = || damaged("the list of storages is damaged");
     let mut storages: Vec<&[u8]> = vec![&[]; graph.storages.len()];
     for key in graph.sequence(keys).ok_or_else(broken)? {
         let Value::Text(key) = key else { return Err(broken().into()) };

@@ -16,7 +16,7 @@ pub static FORMAT: Format = Format {
 
 fn read(bytes: &[u8], _: &Path) -> Result<Contents> {
     let mut archive = Archive::open(bytes)?;
-    let lacks = || Diagnostic::from(damaged("the archive lacks its pickle"));
+    let lacks = || damaged("the archive lacks its pickle");
     let name = archive.entries.keys().find_map(|name| name.strip_suffix("data.pkl")).ok_or_else(lacks)?;
     if let Some(order) = archive.entry(&format!("{name}byteorder"))?
         && *order != *b"little"
