@@ -1,6 +1,7 @@
 //! The integration tests, one module per room, in one binary.
 
 mod allocations;
+mod backbones;
 mod bench_cli;
 mod checker;
 mod cli;

@@ -34,6 +34,7 @@ const ACTIVATIONS: &[Option<Activation>] = &[
     Some(Activation::Relu6),
     Some(Activation::LeakyRelu(0.1)),
     Some(Activation::LeakyRelu(-0.1)),
+    Some(Activation::Hardsigmoid),
     Some(Activation::Hardswish),
     Some(Activation::Silu),
     Some(Activation::Gelu),
@@ -268,7 +269,7 @@ fn an_empty_batch_gives_an_empty_value_and_a_loss_of_zero() {
 #[test]
 fn a_nan_stays_visible_through_every_activation_pool_and_norm() {
     let x = [0.5, f32::NAN, -1.0, 2.0];
-    for op in ["relu", "relu6", "silu", "hardswish", "sigmoid", "tanh"] {
+    for op in ["relu", "relu6", "silu", "hardswish", "hardsigmoid", "sigmoid", "tanh"] {
         let op: Op = serde_json::from_str(&format!("{{\"{op}\": {{}}}}")).unwrap();
         nan_passes(op, &x);
     }

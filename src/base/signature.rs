@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PartKind {
     Layer,
+    Backbone,
     Loss,
     Metric,
     Optimizer,
@@ -28,6 +29,7 @@ impl PartKind {
     pub fn noun(self) -> &'static str {
         match self {
             PartKind::Layer => "layer",
+            PartKind::Backbone => "library backbone",
             PartKind::Loss => "loss",
             PartKind::Metric => "metric",
             PartKind::Optimizer => "optimizer",

@@ -2,11 +2,12 @@
 
 use super::console::{Console, table};
 use super::project::{Found, in_spec};
-use crate::base::signature::{Default, Signature};
+use crate::base::signature::{Default, PartKind, Signature};
 use crate::base::{self, Diagnostic};
 use crate::graph::{self, Graph, Mode};
 use crate::lower::lower;
 use crate::model::{self, Failure, Model, catalog, pages};
+use crate::parts::backbones;
 use crate::passes::{self, Effect, PASSES, Pass};
 use crate::plan::{Graphs, Plan};
 use crate::syntax;
@@ -200,6 +201,10 @@ fn page(signature: &Signature) -> String {
             Default::Is(value) => format!("default {value}"),
         };
         text += &format!("\n\n  {} ({default})\n    {}\n    {}", param.name, param.doc, param.kind.describe());
+    }
+    if let Some((backbone, family)) = backbones::find(signature.name).filter(|_| signature.kind == PartKind::Backbone) {
+        text += &format!("\n\n  published weights expect {}", backbone.expects);
+        text += &format!("\n\n{}", backbone.listing(family));
     }
     text
 }

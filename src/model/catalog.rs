@@ -8,6 +8,7 @@ use crate::{data, parts};
 pub fn catalog(kind: PartKind) -> Vec<&'static Signature> {
     match kind {
         PartKind::Layer => parts::layers::LAYERS.iter().map(|l| l.signature()).collect(),
+        PartKind::Backbone => parts::backbones::all().map(|(b, _)| b.signature).collect(),
         PartKind::Loss => parts::losses::LOSSES.iter().map(|l| l.signature).collect(),
         PartKind::Metric => parts::metrics::signatures(),
         PartKind::Optimizer => parts::optimizers::signatures(),
@@ -15,7 +16,7 @@ pub fn catalog(kind: PartKind) -> Vec<&'static Signature> {
         PartKind::Balancer => parts::balancers::BALANCERS.iter().map(|b| b.signature()).collect(),
         PartKind::Source => data::sources(),
         PartKind::Column => data::columns(),
-        PartKind::Step => data::steps(),
+        PartKind::Step => data::steps().into_iter().chain([&settings::PREPARE_FOR]).collect(),
         PartKind::Weights => vec![&settings::FILE, &settings::RUN],
         PartKind::Settings => vec![&settings::TRAIN, &settings::SERVE, &settings::TUNE, &settings::BACKBONE],
     }
@@ -25,6 +26,7 @@ pub fn catalog(kind: PartKind) -> Vec<&'static Signature> {
 pub fn pages() -> &'static [(&'static str, PartKind)] {
     &[
         ("Layers", PartKind::Layer),
+        ("Backbones", PartKind::Backbone),
         ("Losses", PartKind::Loss),
         ("Metrics", PartKind::Metric),
         ("Balancers", PartKind::Balancer),

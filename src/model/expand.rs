@@ -4,8 +4,9 @@
 //! position from 0; a repetition adds the number of the copy. A block adds nothing of its own.
 
 use super::bind::{Binder, Layers, Scope, at_most, kind_of};
-use crate::base::signature::{Args, PartKind, Value, with_article};
+use crate::base::signature::{Args, Call, PartKind, Value, with_article};
 use crate::base::{Diagnostic, Source, Span};
+use crate::parts::backbones;
 use crate::parts::layers::{self, Layer};
 use crate::syntax::ast::{Argument, BlockParam, Body, Expr, ExprKind, Name, Stage, Step};
 use std::collections::BTreeMap;
@@ -111,17 +112,41 @@ const ELSEWHERE: &[(&str, &str)] = &[
 const MOST_LAYERS: usize = 20_000;
 const DEEPEST: usize = 32;
 
+/// A library backbone where a network uses it.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// Where its layers are.
+    pub path: String,
+    /// Its name and arguments.
+    pub call: Call,
+}
+
 pub struct Expander<'a, 'b> {
     pub source: &'a Source,
     pub blocks: &'b BTreeMap<String, Block<'a>>,
     pub binder: &'b mut Binder,
-    layers: usize,
+    /// The library backbones that were used.
+    pub published: Vec<Published>,
+    pub(super) layers: usize,
     depth: usize,
+    /// The call that these layers stand for, when they are not the spec's own: their place in messages.
+    stands_for: Option<Span>,
 }
 
 impl<'a, 'b> Expander<'a, 'b> {
     pub fn new(source: &'a Source, blocks: &'b BTreeMap<String, Block<'a>>, binder: &'b mut Binder) -> Self {
-        Self { source, blocks, binder, layers: 0, depth: 0 }
+        Self { source, blocks, binder, published: vec![], layers: 0, depth: 0, stands_for: None }
+    }
+
+    /// For the text of a library backbone, in whose place the call stands.
+    pub fn within<'c>(
+        outer: &'c mut Expander<'_, '_>,
+        source: &'a Source,
+        blocks: &'c BTreeMap<String, Block<'a>>,
+        call: Span,
+    ) -> Expander<'a, 'c> {
+        let (layers, depth) = (outer.layers, outer.depth);
+        Expander { layers, depth, stands_for: Some(call), ..Expander::new(source, blocks, outer.binder) }
     }
 
     pub fn body(&mut self, body: &'a Body, path: &str, scope: &Scope) -> Option<Tree> {
@@ -215,9 +240,14 @@ impl<'a, 'b> Expander<'a, 'b> {
             block.used.set(true);
             return self.block(block, expr.span, arguments, stages, path, scope);
         }
+        if let Some((backbone, _)) = backbones::find(name) {
+            let bound = self.binder.call(backbone.signature, arguments, stages, expr.span, scope)?;
+            return self.backbone(bound.call, path);
+        }
         let Some(layer) = layers::find(name) else {
             let known: Vec<&str> = layers::LAYERS.iter().map(|l| l.signature().name).collect();
             let known = known.into_iter().chain(self.blocks.keys().map(String::as_str));
+            let known = known.chain(backbones::all().map(|(b, _)| b.signature.name));
             let diagnostic = Diagnostic::error(format!("there is no layer or block `{name}`")).at(name_span);
             let diagnostic = match crate::base::diagnostic::closest(name, known) {
                 Some(best) if !ELSEWHERE.iter().any(|(other, _)| *other == name.to_lowercase()) => {
@@ -255,14 +285,18 @@ impl<'a, 'b> Expander<'a, 'b> {
             };
             chains.push(self.layers(*chain, &path, scope)?);
         }
+        let mut args = bound.call.args;
+        if let Some(span) = self.stands_for {
+            args.0.values_mut().for_each(|arg| arg.span = span);
+        }
         Some(Tree::Layer(Rc::new(LayerNode {
             path: path.into(),
             layer,
-            args: bound.call.args,
+            args,
             chains,
             before_norm: false,
             text: shorten(self.source.slice(expr.span)),
-            span: expr.span,
+            span: self.stands_for.unwrap_or(expr.span),
         })))
     }
 

@@ -6,6 +6,7 @@
 mod bind;
 mod catalog;
 mod expand;
+mod library;
 mod overrides;
 mod print;
 mod project;
@@ -16,7 +17,7 @@ mod settings;
 mod spec;
 
 pub use catalog::{catalog, pages};
-pub use expand::{LayerNode, Tree};
+pub use expand::{LayerNode, Published, Tree};
 pub use overrides::override_setting;
 pub use print::{call as print_call, print};
 pub use project::Project;
@@ -76,6 +77,8 @@ pub struct Network {
     /// Where its parameters start from, when they are not drawn at random.
     pub weights: Option<Weights>,
     pub body: Tree,
+    /// The library backbones in it.
+    pub published: Vec<Published>,
     pub span: Span,
 }
 

@@ -19,6 +19,9 @@ pub fn reference() -> String {
 fn introduction(kind: PartKind) -> &'static str {
     match kind {
         PartKind::Layer => "In the chains of `backbone`, `head` and `block`.",
+        PartKind::Backbone => {
+            "Like layers, in the chain of a `backbone`, and usually all of it. `mtlc explain NAME` shows the layers."
+        }
         PartKind::Loss => "In the sum behind `minimize`. The first two arguments are a head and a target.",
         PartKind::Metric => "In the list behind `measure`. The first two arguments are a head and a target.",
         PartKind::Balancer => "Behind `balance`. Without it, `uniform`.",

@@ -3,6 +3,7 @@
 mod data;
 mod networks;
 mod ports;
+mod preparation;
 mod tasks;
 mod usage;
 
@@ -89,7 +90,7 @@ impl<'a> Resolver<'a> {
             }
         }
         read_vocabularies(&mut inputs, &networks);
-        let data = self.data(&data, &inputs, &targets);
+        let data = self.data(&data, &inputs, &targets, &networks);
         let train = self.settings(&settings::TRAIN, &train);
         let serve = self.settings(&settings::SERVE, &serve)?;
         if serve.int("port") > i64::from(u16::MAX) {
@@ -115,6 +116,7 @@ impl<'a> Resolver<'a> {
             serve,
         };
         self.check_use(&model);
+        self.check_preparation(&model);
         Some(model)
     }
 
@@ -146,8 +148,13 @@ impl<'a> Resolver<'a> {
                 DeclarationKind::Backbone { name, .. } => (name, "backbone"),
                 DeclarationKind::Head { name, .. } => (name, "head"),
                 DeclarationKind::Block { name, params, body } => {
-                    if parts::layers::find(&name.text).is_some() {
-                        let message = format!("`{}` is a layer; a block needs another name", name.text);
+                    let taken = match () {
+                        () if parts::layers::find(&name.text).is_some() => Some("a layer"),
+                        () if parts::backbones::find(&name.text).is_some() => Some("a library backbone"),
+                        () => None,
+                    };
+                    if let Some(what) = taken {
+                        let message = format!("`{}` is {what}; a block needs another name", name.text);
                         self.report(Diagnostic::error(message).at(name.span));
                     } else if let Some(first) =
                         self.blocks.insert(name.text.clone(), Block { params, body, name, used: Cell::new(false) })

@@ -132,6 +132,14 @@ pub static RUN: Signature = Signature {
     ],
 };
 
+/// The preparation step `prepare_for(trunk)`, which the resolver writes out: it depends on the networks, which data do not know.
+pub static PREPARE_FOR: Signature = Signature {
+    name: "prepare_for",
+    kind: PartKind::Step,
+    summary: "`rgb`, `resize` to the size of the input, and `normalize` as the published weights of a library backbone expect it",
+    params: &[Param::required("backbone", Kind::Prediction, "the `backbone` that reads the images")],
+};
+
 /// A learning rate of `tune`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LearningRate {

@@ -5,7 +5,7 @@
 
 use super::operation::{Mismatch, Operation, same};
 use super::value::{Tape, Value};
-use super::{Op, add, gelu, hardswish, leaky_relu, relu, relu6, sigmoid, silu, tanh};
+use super::{Op, add, gelu, hardsigmoid, hardswish, leaky_relu, relu, relu6, sigmoid, silu, tanh};
 use crate::base::Type;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,7 @@ pub enum Activation {
     Relu,
     Relu6,
     LeakyRelu(f64),
+    Hardsigmoid,
     Hardswish,
     Silu,
     /// By the error function.
@@ -31,6 +32,7 @@ impl Activation {
             Op::Relu(_) => Activation::Relu,
             Op::Relu6(_) => Activation::Relu6,
             Op::LeakyRelu(op) => Activation::LeakyRelu(op.slope),
+            Op::Hardsigmoid(_) => Activation::Hardsigmoid,
             Op::Hardswish(_) => Activation::Hardswish,
             Op::Silu(_) => Activation::Silu,
             Op::Gelu(op) if !op.approximate => Activation::Gelu,
@@ -43,7 +45,11 @@ impl Activation {
     /// Whether its slope follows from its result alone, so that a gradient needs nothing else.
     pub fn slope_from_result(self) -> bool {
         match self {
-            Activation::Relu | Activation::Relu6 | Activation::Sigmoid | Activation::Tanh => true,
+            Activation::Relu
+            | Activation::Relu6
+            | Activation::Hardsigmoid
+            | Activation::Sigmoid
+            | Activation::Tanh => true,
             Activation::LeakyRelu(slope) => slope > 0.0,
             Activation::Hardswish | Activation::Silu | Activation::Gelu => false,
         }
@@ -55,6 +61,7 @@ impl Activation {
             Activation::Relu => relu::Relu {}.into(),
             Activation::Relu6 => relu6::Relu6 {}.into(),
             Activation::LeakyRelu(slope) => leaky_relu::LeakyRelu { slope }.into(),
+            Activation::Hardsigmoid => hardsigmoid::Hardsigmoid {}.into(),
             Activation::Hardswish => hardswish::Hardswish {}.into(),
             Activation::Silu => silu::Silu {}.into(),
             Activation::Gelu => gelu::Gelu { approximate: false }.into(),
@@ -69,6 +76,7 @@ impl Activation {
             Activation::Relu => relu::Relu {}.define(x),
             Activation::Relu6 => relu6::Relu6 {}.define(x),
             Activation::LeakyRelu(slope) => leaky_relu::LeakyRelu { slope }.define(x),
+            Activation::Hardsigmoid => hardsigmoid::Hardsigmoid {}.define(x),
             Activation::Hardswish => hardswish::Hardswish {}.define(x),
             Activation::Silu => silu::Silu {}.define(x),
             Activation::Gelu => gelu::Gelu { approximate: false }.define(x),

@@ -4,6 +4,7 @@
 //! resumed ends with the same bits as one that was not. Nothing here prints; who wants to see progress passes a [`Watch`].
 
 mod checkpoint;
+mod config;
 mod evaluate;
 pub mod features;
 mod fit;
@@ -12,6 +13,7 @@ mod origin;
 pub mod precision;
 mod predict;
 mod profile;
+mod published;
 mod random;
 mod run;
 mod sources;

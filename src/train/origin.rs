@@ -1,6 +1,7 @@
 //! Where parameters start: drawn from the seed, then replaced by the weights that networks name.
 
 use super::run::Run;
+use super::{config, published};
 use crate::base::{Diagnostics, Result};
 use crate::engine::Weights;
 use crate::graph::Graph;
@@ -22,7 +23,9 @@ pub fn first_weights(
     let mut diagnostics = Diagnostics::default();
     for network in &model.networks {
         let Some(from) = &network.weights else { continue };
-        let loaded = file(&from.from, root, runs).and_then(|path| TensorFile::read(&path)).and_then(|mut file| {
+        let path = file(&from.from, root, runs);
+        let path = path.and_then(|path| config::check(network, &path).map(|()| path));
+        let loaded = path.and_then(|path| TensorFile::read(&path)).and_then(|mut file| {
             // A checkpoint carries the optimizer's state, which is none of the model's.
             file.tensors.retain(|name, _| !name.starts_with("optimizer/"));
             if let WeightsFrom::Run { .. } = from.from {
@@ -30,7 +33,13 @@ pub fn first_weights(
                 let own = format!("{}.", network.name);
                 file.tensors.retain(|name, _| name.starts_with(&own));
             }
-            weights.import(&file, &from.rules, &network.name, network.kind == NetworkKind::Head)
+            let own = format!("{}.", network.name);
+            let parameters: Vec<String> =
+                graph.parameters.keys().filter(|path| path.starts_with(&own)).cloned().collect();
+            let (rules, scheme) = published::rules(model, network, &from.rules, &file, &parameters);
+            let mut report = weights.import(&file, &rules, &network.name, network.kind == NetworkKind::Head)?;
+            report.notes.extend(scheme.map(|library| format!("names of {library}")));
+            Ok(report)
         });
         reports.extend(diagnostics.take(loaded.map_err(|mut wrong| {
             wrong.0.iter_mut().for_each(|d| {

@@ -299,6 +299,7 @@ ACTIVATIONS = {
     "gelu": ({"approximate": False}, F.gelu, True),
     "silu": ({}, F.silu, True),
     "hardswish": ({}, F.hardswish, False),
+    "hardsigmoid": ({}, F.hardsigmoid, False),
     "sigmoid": ({}, torch.sigmoid, True),
     "tanh": ({}, torch.tanh, True),
 }
@@ -328,6 +329,15 @@ for op, f in [("add", torch.add), ("mul", torch.mul)]:
     case(f"{op}_shared", op, {}, {"a": x(3, 2, 4), "b": p(2, 4)}, f)
     case(f"{op}_shared_vector", op, {}, {"a": x(1, 5), "b": p(5)}, f)
     case(f"{op}_scalars", op, {}, {"a": x(), "b": x()}, f, batched=False)
+for label, shape in {"": (2, 3, 4, 5), "_one": (1, 1, 1, 1), "_sequence": (2, 3, 4)}.items():
+    case(f"scale_channels{label}", "scale_channels", {}, {"x": x(*shape), "s": x(*shape[:2])},
+         lambda t, s: t * s.reshape(s.shape + (1,) * (t.dim() - 2)))
+case("add_rows", "add_rows", {"row": None}, {"x": x(2, 3, 4), "w": p(5, 4)}, lambda t, w: t + w[:3])
+case("add_rows_all", "add_rows", {"row": None}, {"x": x(3, 2, 3), "w": p(2, 3)}, lambda t, w: t + w)
+case("add_rows_one", "add_rows", {"row": 1}, {"x": x(2, 3, 4), "w": p(3, 4)}, lambda t, w: t + w[1])
+case("prepend", "prepend", {}, {"x": x(2, 3, 4), "w": p(4)},
+     lambda t, w: torch.cat([w.expand(2, 1, 4), t], 1))
+case("prepend_one", "prepend", {}, {"x": x(1, 1, 1), "w": p(1)}, lambda t, w: torch.cat([w.expand(1, 1, 1), t], 1))
 case("concat_vectors", "concat", {"axis": 1}, {"a": x(2, 3), "b": x(2, 1), "c": x(2, 2)}, lambda *t: torch.cat(t, 1))
 case("concat_channels", "concat", {"axis": 1}, {"a": x(2, 1, 2, 3), "b": x(2, 2, 2, 3)}, lambda *t: torch.cat(t, 1))
 case("concat_last", "concat", {"axis": 3}, {"a": x(2, 1, 2, 3), "b": x(2, 1, 2, 1)}, lambda *t: torch.cat(t, 3))

@@ -218,3 +218,19 @@ fn joints_and_slices_along_every_axis() {
         check(Slice { axis, start: 0, end: 2 }, &[x(&[5, 6, 7])], 0);
     }
 }
+
+#[test]
+fn gates_and_tokens() {
+    use ops::{add_rows::AddRows, prepend::Prepend, scale_channels::ScaleChannels};
+    for dims in [[67, 29, 31], [8, 56, 57], [1, 3, 3], [520, 1, 1]] {
+        for batch in [0, 1, 5] {
+            check(ScaleChannels {}, &[x(&dims), x(&dims[..1])], batch);
+        }
+    }
+    check(ScaleChannels {}, &[x(&[35, 77]), x(&[35])], 3);
+    for batch in [0, 1, 7] {
+        check(AddRows { row: None }, &[x(&[97, 67]), w(&[101, 67])], batch);
+        check(AddRows { row: Some(2) }, &[x(&[97, 67]), w(&[3, 67])], batch);
+        check(Prepend {}, &[x(&[196, 65]), w(&[65])], batch);
+    }
+}

@@ -4,6 +4,7 @@ use super::function::{GeluByTanh, map, map_by, through, through_by};
 use super::{Backward, Gradient, Input, Kernel, Shapes};
 use crate::ops::epilogue::Activation;
 use crate::ops::gelu::Gelu;
+use crate::ops::hardsigmoid::Hardsigmoid;
 use crate::ops::hardswish::Hardswish;
 use crate::ops::leaky_relu::LeakyRelu;
 use crate::ops::relu::Relu;
@@ -48,6 +49,7 @@ activations! {
     Relu => |_op| Activation::Relu,
     Relu6 => |_op| Activation::Relu6,
     LeakyRelu => |op| Activation::LeakyRelu(op.slope),
+    Hardsigmoid => |_op| Activation::Hardsigmoid,
     Hardswish => |_op| Activation::Hardswish,
     Silu => |_op| Activation::Silu,
     Sigmoid => |_op| Activation::Sigmoid,

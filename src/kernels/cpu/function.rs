@@ -98,6 +98,9 @@ functions! {
     Relu6 work 1, x => Limits::RELU6.hold(x), result => Limits::RELU6.pass(1.0, result);
     // The result has the sign of the argument where the slope is positive, so either will do.
     LeakyRelu(slope) work 1, x => if x > 0.0 { x } else { slope * x }, x => if x > 0.0 { 1.0 } else { slope };
+    Hardsigmoid work 1, x => (x + 3.0).clamp(0.0, 6.0) / 6.0, result => {
+        if result <= 0.0 || result >= 1.0 { 0.0 } else { 1.0 / 6.0 }
+    };
     Hardswish work 1, x => x * (x + 3.0).clamp(0.0, 6.0) / 6.0, x => {
         let rising = if x <= -3.0 { 0.0 } else { x / 3.0 + 0.5 };
         if x >= 3.0 { 1.0 } else { rising }
@@ -138,8 +141,8 @@ fn inner(x: f32) -> f32 {
 macro_rules! with_function {
     ($activation:expr, |$f:ident| $work:expr) => {
         with_function!(@arms $activation, $f, $work,
-            Relu => Relu, Relu6 => Relu6, LeakyRelu(slope) => LeakyRelu(slope as f32), Hardswish => Hardswish,
-            Silu => Silu, Gelu => Gelu, Sigmoid => Sigmoid, Tanh => Tanh)
+            Relu => Relu, Relu6 => Relu6, LeakyRelu(slope) => LeakyRelu(slope as f32), Hardsigmoid => Hardsigmoid,
+            Hardswish => Hardswish,             Silu => Silu, Gelu => Gelu, Sigmoid => Sigmoid, Tanh => Tanh)
     };
     (@arms $activation:expr, $f:ident, $work:expr, $($name:ident $(($field:ident))? => $function:expr),*) => {
         match $activation {

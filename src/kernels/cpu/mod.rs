@@ -14,6 +14,7 @@ mod conv;
 pub mod depthwise;
 mod fold;
 mod function;
+mod gate;
 mod group_norm;
 mod lanes;
 mod layer_norm;
@@ -38,6 +39,7 @@ mod softmax;
 mod team;
 pub mod tile;
 pub mod together;
+mod token;
 mod unfold;
 
 use crate::ops::Op;
@@ -200,6 +202,7 @@ kernels! {
     Relu6,
     LeakyRelu,
     Hardswish,
+    Hardsigmoid,
     Silu,
     Gelu,
     Tanh,
@@ -207,6 +210,9 @@ kernels! {
     Add,
     Mul,
     Blend,
+    ScaleChannels,
+    AddRows,
+    Prepend,
     Dropout,
     Flatten,
     Reshape,

@@ -4,8 +4,8 @@ use super::Resolver;
 use crate::base::Diagnostic;
 use crate::base::signature::{Call, PartKind};
 use crate::data::{DataSpec, FieldSpec, Role};
-use crate::model::Port;
 use crate::model::bind::Scope;
+use crate::model::{Network, Port};
 use crate::syntax::ast::{Expr, ExprKind, Field, Name};
 
 impl<'a> Resolver<'a> {
@@ -14,6 +14,7 @@ impl<'a> Resolver<'a> {
         declared: &[(&Name, &Expr, &[Field])],
         inputs: &[Port],
         targets: &[Port],
+        networks: &[Network],
     ) -> Vec<DataSpec> {
         let mut data: Vec<DataSpec> = vec![];
         for (name, source, fields) in declared {
@@ -26,7 +27,7 @@ impl<'a> Resolver<'a> {
             let bound = self.binder.part(source, PartKind::Source, &Scope::new());
             let mut specs: Vec<FieldSpec> = vec![];
             for field in *fields {
-                let Some(spec) = self.field(field, inputs, targets) else { continue };
+                let Some(spec) = self.field(field, inputs, targets, networks) else { continue };
                 if specs.iter().any(|s| s.name == spec.name) {
                     let first =
                         fields.iter().find(|f| f.name.text == spec.name).map_or(field.name.span, |f| f.name.span);
@@ -57,7 +58,13 @@ impl<'a> Resolver<'a> {
         data
     }
 
-    pub(super) fn field(&mut self, field: &Field, inputs: &[Port], targets: &[Port]) -> Option<FieldSpec> {
+    pub(super) fn field(
+        &mut self,
+        field: &Field,
+        inputs: &[Port],
+        targets: &[Port],
+        networks: &[Network],
+    ) -> Option<FieldSpec> {
         let name = &field.name;
         let port = |ports: &[Port]| ports.iter().find(|p| p.name == name.text).map(|p| p.ty.clone());
         let role = match (port(inputs), port(targets)) {
@@ -88,6 +95,7 @@ impl<'a> Resolver<'a> {
         let steps: Vec<Option<Call>> =
             rest.iter().map(|s| self.binder.part(s, PartKind::Step, &Scope::new()).map(|b| b.call)).collect();
         let steps = steps.into_iter().collect::<Option<Vec<Call>>>()?;
+        let steps = self.prepared(steps, role.field_type(), networks)?;
         Some(FieldSpec { name: name.text.clone(), role, column: column?.call, steps, span: field.value.span })
     }
 }

@@ -58,8 +58,10 @@ impl<'a> Resolver<'a> {
             self.report(Diagnostic::error(message).at(name.span).help(help));
         }
         let weights = self.weights(&options, name.span);
-        let body = Expander::new(self.source, &self.blocks, &mut self.binder).body(body, &name.text, &Scope::new())?;
-        Some(Network { name: name.text.clone(), kind, sources, weights: weights?, body, span: name.span })
+        let mut expander = Expander::new(self.source, &self.blocks, &mut self.binder);
+        let body = expander.body(body, &name.text, &Scope::new())?;
+        let published = expander.published;
+        Some(Network { name: name.text.clone(), kind, sources, weights: weights?, body, published, span: name.span })
     }
 
     /// Whether a network may read that name here.

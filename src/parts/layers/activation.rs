@@ -57,6 +57,10 @@ pub static HARDSWISH: Activation = Activation {
     signature: &signature("hardswish", "x · relu6(x + 3) / 6", &[]),
     op: |_, _| ops::hardswish::Hardswish {}.into(),
 };
+pub static HARDSIGMOID: Activation = Activation {
+    signature: &signature("hardsigmoid", "relu6(x + 3) / 6", &[]),
+    op: |_, _| ops::hardsigmoid::Hardsigmoid {}.into(),
+};
 pub static SIGMOID: Activation = Activation {
     signature: &signature("sigmoid", "1 / (1 + e^−x)", &[]),
     op: |_, _| ops::sigmoid::Sigmoid {}.into(),

@@ -7,6 +7,7 @@ use crate::graph::ValueId;
 mod activation;
 mod attention;
 mod batch_norm;
+mod class_token;
 mod concat;
 mod conv;
 mod conv_transpose;
@@ -14,6 +15,7 @@ mod dropout;
 mod embedding;
 mod encoder;
 mod flatten;
+mod gate;
 mod group_norm;
 mod layer_norm;
 mod linear;
@@ -24,8 +26,10 @@ mod position;
 mod repeat;
 mod reshape;
 mod residual;
+mod segment;
 mod slice;
 mod spatial;
+mod unit_length;
 mod upsample;
 
 pub use spatial::PADDING;
@@ -62,20 +66,26 @@ pub static LAYERS: &[&dyn Layer] = &[
     &activation::GELU,
     &activation::SILU,
     &activation::HARDSWISH,
+    &activation::HARDSIGMOID,
     &activation::SIGMOID,
     &activation::TANH,
     &activation::SOFTMAX,
     &embedding::Embedding,
     &position::Position,
+    &segment::Segment,
+    &class_token::ClassToken,
     &attention::Attention,
     &encoder::Encoder,
     &mean_tokens::MeanTokens,
+    &class_token::FirstToken,
+    &unit_length::UnitLength,
     &flatten::Flatten,
     &flatten::Tokens,
     &reshape::Reshape,
     &slice::Slice,
     &upsample::Upsample,
     &residual::Residual,
+    &gate::Gate,
     &concat::Concat,
     &repeat::Repeat,
 ];
