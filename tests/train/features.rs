@@ -144,8 +144,8 @@ fn what_is_cached_is_told_before_anything_runs() {
     };
     let stored = "features: `trunk.edges.2` f32[8, 8, 8], `trunk.shapes.2` f32[16, 4, 4] in";
     let (f32, bf16) = (build("f32"), build("bf16"));
-    assert!(f32.contains(&format!("{stored} f32, 3.07 kB an example in place of 48")), "{f32}");
-    assert!(bf16.contains(&format!("{stored} bf16, 1.54 kB an example in place of 48")), "{bf16}");
+    assert!(f32.contains(&format!("{stored} f32, 3.07 kB an example in place of 47.6 kFLOP")), "{f32}");
+    assert!(bf16.contains(&format!("{stored} bf16, 1.54 kB an example in place of 47.6 kFLOP")), "{bf16}");
     let plan = std::fs::read_to_string(folder.path().join("target/mtl/cached/plan.yaml")).expect("the plan");
     assert!(plan.contains("\nfeatures:\n  values:\n  - of: trunk.edges.2\n"), "{plan}");
     assert!(

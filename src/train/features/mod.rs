@@ -29,6 +29,9 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::Instant;
 
+/// The most bytes of a disk that features take where the spec does not demand them.
+const MOST_UNASKED: u64 = 8_000_000_000;
+
 /// What a run keeps of features that it used.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FeatureRecord {
@@ -190,6 +193,13 @@ impl<'a> Cache<'a> {
         let weights_digest = digest(&cut, weights);
         let key = key::key((self.model, self.engine, self.sources), &cut, number, &weights_digest, &rows);
         let contents = Contents { key, number, rows: rows.len(), width: cut.width() };
+        if self.model.train.text("cache") == "auto" && contents.bytes() > MOST_UNASKED {
+            let (of, size) = (paths(&cut.values), bytes(contents.bytes()));
+            watch.note(&format!(
+                "the features of {of} would take {size}; `cache: f32` or `bf16` caches them all the same"
+            ));
+            return Ok(());
+        }
         let name = key::hex(&key);
         let path = folder.join(format!("{name}.{}", folder::EXTENSION));
         let mut record = FeatureRecord {

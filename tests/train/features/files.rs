@@ -1,8 +1,14 @@
 //! The files of cached features: found by what they follow from, checked, written anew, and kept few.
 
-use super::{NAME, SPEC, assert_same, cache, file, files, project, tell, told};
+use super::{NAME, SPEC, assert_same, cache, file, files, project, specs, tell, told};
+use mtlc::base::Source;
+use mtlc::engine::{Weights, find};
+use mtlc::graph::Mode;
+use mtlc::lower::lower;
+use mtlc::model::Spec;
 use mtlc::plan::features::Number;
-use mtlc::train::features::{Contents, FeatureFile, Missing, Writer};
+use mtlc::train::features::{Cache, Contents, FeatureFile, Missing, Writer};
+use mtlc::train::{Sources, Watch};
 use serde_json::Value;
 use std::process::Command;
 
@@ -193,4 +199,32 @@ fn a_file_that_shrinks_is_told() {
     let told = file.read(&[3]).expect_err("the row is gone").render(None, false);
     assert!(told.contains("cannot be read any more") && told.contains("k.features"), "{told}");
     assert_eq!(file.read(&[0]).expect("what is there is read"), [0.0; 3]);
+}
+
+struct Notes(Vec<String>);
+
+impl Watch for Notes {
+    fn note(&mut self, text: &str) {
+        self.0.push(text.into());
+    }
+}
+
+/// Nothing is computed here: 649 rows of 16.8 MB each.
+#[test]
+fn a_large_file_is_written_only_where_it_is_demanded() {
+    let trunk = "upsample(32) -> conv(64, 3) -> conv(64, 3) }\nfreeze trunk\n";
+    let text = SPEC.replace("cache: f32", "cache: auto").replace("(trunk.edges)", "(trunk)");
+    let start = text.find("  edges:").expect("the trunk");
+    let end = text.find("head even").expect("the heads");
+    let text = format!("{}  edges: {trunk}{}", &text[..start], &text[end..]).replace("dropout(0.2)", "max_pool(32)");
+    let spec = Spec::of(Source::new(NAME, text), &specs(), &[]).unwrap_or_else(|e| panic!("{:?}", e.diagnostics));
+    let sources = Sources::open(&spec.model).expect("the data are right");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let lowered = lower(&spec.model, Mode::Train, 0).expect("the spec is right");
+    let (weights, mut notes) = (Weights::initial(&lowered, 0), Notes(vec![]));
+    let mut cache = Cache::new(&spec.model, find("planned").expect("an engine"), &sources, Some(folder.path()));
+    assert!(cache.at(0, &lowered, &weights, &mut notes).expect("a decision").is_none());
+    let told = "would take 10.9 GB; `cache: f32` or `bf16` caches them all the same";
+    assert!(notes.0.len() == 1 && notes.0[0].contains(told), "{:?}", notes.0);
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
 }
