@@ -1,6 +1,7 @@
 //! Training: against PyTorch, resumed, frozen, with labels missing, and on the embedded data.
 
 mod frozen;
+mod frozen_norms;
 mod golden;
 mod learning;
 mod resume;

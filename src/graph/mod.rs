@@ -143,7 +143,8 @@ pub struct Parameter {
     pub dims: Vec<usize>,
     pub init: Init,
     pub role: Role,
-    /// The kind of layer that it belongs to, as `freeze` and `tune` select by: `linear`, `norm`, ….
+    /// The path of the layer that it belongs to, and the layer's kind, as `freeze` and `tune` select by: `linear`, `norm`, ….
+    pub layer: String,
     pub kind: String,
 }
 

@@ -4,6 +4,7 @@ use crate::base::{DType, Diagnostic, Diagnostics, Dim, Result, Type};
 use crate::data::FieldType;
 use crate::graph::{Graph, Mode, Role};
 use crate::model::{Measure, Model, Port, Selection, Term};
+use crate::parts::cell::Hold;
 use crate::parts::losses::Takes;
 use crate::parts::metrics::{self, elements::channel_axis};
 use std::cell::RefCell;
@@ -12,7 +13,7 @@ use std::collections::BTreeSet;
 /// Whether every `freeze` and `tune` meets a layer.
 pub fn selections(model: &Model, seen: &RefCell<Vec<(String, String)>>, diagnostics: &mut Diagnostics) {
     let seen = seen.borrow();
-    let frozen = model.freezes.iter().flat_map(|f| &f.selections).map(|s| ("freeze", s));
+    let frozen = model.freezes.iter().map(|f| ("freeze", &f.selection));
     let tuned = model.tunes.iter().map(|t| ("tune", &t.selection));
     for (word, selection) in frozen.chain(tuned) {
         for path in &selection.paths {
@@ -31,10 +32,32 @@ pub fn selections(model: &Model, seen: &RefCell<Vec<(String, String)>>, diagnost
                 Some(kind) if known.contains(path.as_str()) => {
                     diagnostic.help(format!("there is no {kind} layer below `{path}`"))
                 }
+                _ if path.contains('*') => diagnostic
+                    .help("`*` stands for any letters of one segment, and in quotes `**` for any segments")
+                    .note(format!("paths begin like {}", begin(&known))),
                 _ => diagnostic.suggest(path, below),
             });
         }
     }
+}
+
+/// Whether a `freeze` that says what becomes of norms meets one.
+pub fn norms(model: &Model, seen: &RefCell<Vec<(String, String)>>, diagnostics: &mut Diagnostics) {
+    for freeze in model.freezes.iter().filter(|f| f.norm != Hold::Everything) {
+        let is_norm = |(path, kind): &(String, String)| kind == "norm" && freeze.selection.contains(path, kind);
+        if !seen.borrow().iter().any(is_norm) {
+            let message = format!("there is no norm in `{}`", freeze.selection);
+            let diagnostic = Diagnostic::error(message).at(freeze.selection.span);
+            diagnostics.push(diagnostic.help("leave `norm` out: the option says what becomes of norms"));
+        }
+    }
+}
+
+/// The shortest paths, as far as a message wants them.
+fn begin(known: &BTreeSet<&str>) -> String {
+    let mut paths: Vec<&str> = known.iter().copied().collect();
+    paths.sort_by_key(|path| path.split('.').count());
+    paths.iter().take(6).map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether a loss can compare a head's values with a target.

@@ -22,6 +22,9 @@ pub fn lower(model: &Model, mode: Mode, epoch: u64) -> Result<Graph> {
     if !diagnostics.has_errors() {
         check::selections(model, &seen, &mut diagnostics);
     }
+    if !diagnostics.has_errors() {
+        check::norms(model, &seen, &mut diagnostics);
+    }
     let graph = finish(model, graph, &values, &mut diagnostics);
     let graph = diagnostics.into_result(graph)?;
     verify(&graph).unwrap_or_else(|broken| panic!("bug: {broken}"));

@@ -17,7 +17,9 @@ pub fn catalog(kind: PartKind) -> Vec<&'static Signature> {
         PartKind::Column => data::columns(),
         PartKind::Step => data::steps(),
         PartKind::Weights => vec![&settings::RUN],
-        PartKind::Settings => vec![&settings::TRAIN, &settings::SERVE, &settings::TUNE, &settings::BACKBONE],
+        PartKind::Settings => {
+            vec![&settings::TRAIN, &settings::SERVE, &settings::FREEZE, &settings::TUNE, &settings::BACKBONE]
+        }
     }
 }
 

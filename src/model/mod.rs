@@ -29,6 +29,7 @@ pub use spec::{Failure, Spec, read_spec};
 use crate::base::Span;
 use crate::base::signature::{Args, Call};
 use crate::data::{DataSpec, FieldType};
+use crate::parts::cell::Hold;
 
 /// A complete, typed model.
 #[derive(Clone, Debug)]
@@ -100,10 +101,11 @@ pub enum WeightsFrom {
     Run { model: String, last: bool },
 }
 
-/// A `freeze`: what it selects, and until which epoch it holds.
+/// One selection of a `freeze`: what it does to norms, and until which epoch it holds.
 #[derive(Clone, Debug)]
 pub struct Freeze {
-    pub selections: Vec<Selection>,
+    pub selection: Selection,
+    pub norm: Hold,
     pub until: Option<u64>,
 }
 
@@ -147,9 +149,11 @@ impl Model {
         self.networks.iter().filter(|n| n.kind == NetworkKind::Head)
     }
 
-    /// The epochs at which a freeze ends, so that the graph changes.
-    pub fn thaw_epochs(&self) -> Vec<u64> {
-        let mut epochs: Vec<u64> = self.freezes.iter().filter_map(|f| f.until).collect();
+    /// The epochs, counted from 0, from which on another graph is trained than before; the first is 0.
+    pub fn turns(&self) -> Vec<u64> {
+        let last = self.train.size("epochs") as u64;
+        let mut epochs: Vec<u64> = self.freezes.iter().filter_map(|f| f.until).filter(|end| *end < last).collect();
+        epochs.push(0);
         epochs.sort_unstable();
         epochs.dedup();
         epochs

@@ -3,6 +3,7 @@
 use super::{LearningRate, Model, NetworkKind, Tree, WeightsFrom};
 use crate::base::signature::{Arg, Args, Call, Value};
 use crate::data::FieldType;
+use crate::parts::cell::Hold;
 use std::fmt::Write;
 
 pub fn print(model: &Model) -> String {
@@ -33,9 +34,13 @@ pub fn print(model: &Model) -> String {
         tree(&mut out, &network.body, 1);
     }
     for freeze in &model.freezes {
-        let selections: Vec<String> = freeze.selections.iter().map(ToString::to_string).collect();
         let until = freeze.until.map(|e| format!(" until epoch {e}")).unwrap_or_default();
-        let _ = writeln!(out, "freeze {}{until}", selections.join(", "));
+        let norm = match freeze.norm {
+            Hold::Nothing => " norm: train",
+            Hold::Statistics => " norm: affine",
+            Hold::Everything => "",
+        };
+        let _ = writeln!(out, "freeze {}{norm}{until}", freeze.selection);
     }
     for tune in &model.tunes {
         let lr = tune.lr.map(|lr| match lr {

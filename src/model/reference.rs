@@ -29,7 +29,7 @@ fn introduction(kind: PartKind) -> &'static str {
         PartKind::Step => "Behind the column, in the chain of a field of `data`.",
         PartKind::Weights => "As `weights` of a `backbone`, in place of a file.",
         PartKind::Settings => {
-            "The keys of `train { … }`, `serve { … }` and `tune … (…)`, and the options of a `backbone`."
+            "The keys of `train { … }`, `serve { … }`, `freeze … (…)` and `tune … (…)`, and the options of a `backbone`."
         }
     }
 }

@@ -14,6 +14,7 @@ use super::{Freeze, Model, Network, Tune};
 use crate::base::signature::{Args, Signature, Value};
 use crate::base::{Diagnostic, Diagnostics, Result, Source, Span};
 use crate::parts;
+use crate::parts::cell::Hold;
 use crate::syntax::ast::{Argument, DeclarationKind, File, Selector, Setting};
 use networks::read_vocabularies;
 use std::cell::Cell;
@@ -69,7 +70,8 @@ impl<'a> Resolver<'a> {
         for declaration in &file.declarations {
             match &declaration.kind {
                 DeclarationKind::Freeze { selectors, until } => {
-                    let selections = selectors.iter().filter_map(|s| self.selection(s, &networks)).collect();
+                    let end = until.as_ref().map(|(epoch, _)| *epoch);
+                    freezes.extend(selectors.iter().filter_map(|(s, a)| self.freeze(s, a, end, &networks)));
                     if let Some((0, span)) = until {
                         self.report(
                             Diagnostic::error("epochs count from 1: until epoch 0 nothing is frozen")
@@ -77,7 +79,6 @@ impl<'a> Resolver<'a> {
                                 .help("`until epoch 1` freezes the first epoch"),
                         );
                     }
-                    freezes.push(Freeze { selections, until: until.as_ref().map(|(epoch, _)| *epoch) });
                 }
                 DeclarationKind::Tune(items) => {
                     tunes.extend(items.iter().filter_map(|(s, arguments)| self.tune(s, arguments, &networks)));
@@ -172,6 +173,27 @@ impl<'a> Resolver<'a> {
 
     fn selection(&mut self, selector: &Selector, networks: &[Network]) -> Option<super::Selection> {
         select(selector, networks).map_err(|d| self.report(d)).ok()
+    }
+
+    fn freeze(
+        &mut self,
+        selector: &Selector,
+        arguments: &[Argument],
+        until: Option<u64>,
+        networks: &[Network],
+    ) -> Option<Freeze> {
+        let bound = self.binder.call(&settings::FREEZE, arguments, None, selector.span, &Scope::new());
+        let selection = self.selection(selector, networks)?;
+        let norm = match bound?.call.args.text("norm") {
+            "train" => Hold::Nothing,
+            "affine" => Hold::Statistics,
+            _ => Hold::Everything,
+        };
+        if norm == Hold::Nothing && selection.kind.as_deref() == Some("norm") {
+            let diagnostic = Diagnostic::error("norms that train are not frozen, so this freezes nothing");
+            self.report(diagnostic.at(selector.span).help("leave it out, or write `(norm: affine)`"));
+        }
+        Some(Freeze { selection, norm, until })
     }
 
     fn tune(&mut self, selector: &Selector, arguments: &[Argument], networks: &[Network]) -> Option<Tune> {

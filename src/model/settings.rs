@@ -55,6 +55,20 @@ pub static SERVE: Signature = Signature {
     ],
 };
 
+/// `freeze SELECTION (…)`.
+pub static FREEZE: Signature = Signature {
+    name: "freeze",
+    kind: PartKind::Settings,
+    summary: "what becomes of the norms among frozen layers",
+    params: &[Param::with(
+        "norm",
+        Kind::Word(&["frozen", "affine", "train"]),
+        "frozen",
+        "`frozen`: running statistics are used and kept, like all parameters; `affine`: the same, and scale and shift are \
+         trained; `train`: norms train as if nothing froze them",
+    )],
+};
+
 /// `tune SELECTION (…)`.
 pub static TUNE: Signature = Signature {
     name: "tune",

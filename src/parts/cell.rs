@@ -2,14 +2,24 @@
 
 use crate::base::Type;
 use crate::base::signature::{Args, Value as ArgValue};
-use crate::graph::{Builder, Init, Mode, Role, ValueId};
+use crate::graph::{Builder, Init, Mode, Parameter, Role, ValueId};
 use crate::ops::{Mismatch, Op};
 
-/// What `freeze` decided for one layer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Policy {
+/// How much of a layer `freeze` holds; what stands later holds more. Parameters, statistics and dropout follow from it alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hold {
+    #[default]
+    Nothing,
+    /// A norm uses and keeps its running statistics, and its scale and shift are trained.
+    Statistics,
     /// Parameters keep their values, norms use and keep their running statistics, dropout is off.
-    pub frozen: bool,
+    Everything,
+}
+
+/// What was decided for one layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Policy {
+    pub hold: Hold,
 }
 
 /// Why a layer could not be built.
@@ -57,7 +67,7 @@ impl Cell<'_> {
 
     /// Whether the layer behaves as in training: masks drawn, batch moments used.
     pub fn trains(&self) -> bool {
-        self.graph.mode() == Mode::Train && !self.policy.frozen
+        self.graph.mode() == Mode::Train && self.policy.hold == Hold::Nothing
     }
 
     pub fn op(&mut self, op: impl Into<Op>, inputs: &[ValueId]) -> Result<ValueId, Fault> {
@@ -71,14 +81,19 @@ impl Cell<'_> {
 
     /// A weight of this layer, trained unless frozen.
     pub fn weight(&mut self, name: &str, dims: &[usize], init: Init) -> ValueId {
-        let role = if self.policy.frozen { Role::Frozen } else { Role::Trained };
-        self.graph.parameter(&self.name(name), dims, init, role, &self.kind)
+        let role = if self.policy.hold == Hold::Everything { Role::Frozen } else { Role::Trained };
+        self.parameter(name, dims, init, role)
     }
 
     /// A running statistic of this layer.
     pub fn statistic(&mut self, name: &str, dims: &[usize], init: Init) -> ValueId {
-        let role = if self.policy.frozen { Role::FrozenStatistic } else { Role::Statistic };
-        self.graph.parameter(&self.name(name), dims, init, role, &self.kind)
+        let role = if self.policy.hold == Hold::Nothing { Role::Statistic } else { Role::FrozenStatistic };
+        self.parameter(name, dims, init, role)
+    }
+
+    fn parameter(&mut self, name: &str, dims: &[usize], init: Init, role: Role) -> ValueId {
+        let (layer, kind) = (self.path.clone(), self.kind.clone());
+        self.graph.declare(&self.name(name), Parameter { dims: dims.to_vec(), init, role, layer, kind })
     }
 
     /// The path of a parameter of this layer.

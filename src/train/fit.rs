@@ -136,11 +136,12 @@ fn is_held(graph: &Graph, path: &str) -> bool {
     graph.parameters.get(path).is_some_and(|p| p.role.is_frozen())
 }
 
-/// What is still frozen in the last epoch was frozen in every one, since freezes only end.
+/// What is frozen in every graph that the run trains.
 fn frozen(model: &Model, weights: &Weights) -> Result<Option<Frozen>> {
-    let graph = lower(model, Mode::Train, u64::MAX)?;
-    let tensors = graph.parameters.keys().filter(|path| is_held(&graph, path)).count();
-    Ok((tensors > 0).then(|| Frozen { tensors, hash: weights.hash(|path| is_held(&graph, path)) }))
+    let graphs = model.turns().into_iter().map(|epoch| lower(model, Mode::Train, epoch)).collect::<Result<Vec<_>>>()?;
+    let held = |path: &str| graphs.iter().all(|graph| is_held(graph, path));
+    let tensors = weights.iter().filter(|(path, _)| held(path)).count();
+    Ok((tensors > 0).then(|| Frozen { tensors, hash: weights.hash(held) }))
 }
 
 /// One epoch of steps over shuffled rows: the means of the losses, and the last learning rate.

@@ -7,7 +7,7 @@ use super::profile::Profile;
 use crate::base::{Diagnostic, Diagnostics, Result};
 use crate::data::Batch;
 use crate::engine::{Engine, Noise, Session, Weights};
-use crate::graph::{Graph, Purpose, Update, ValueId};
+use crate::graph::{Graph, Parameter, Purpose, Update, ValueId};
 use crate::model::{LearningRate, Model};
 use crate::parts::optimizers::{self, Hyper, Optimizer, clip};
 use std::time::Instant;
@@ -139,9 +139,9 @@ fn update(optimizer: &dyn Optimizer, path: &str, gradient: &[f32], state: &mut S
 
 /// Learning rate and weight decay of a parameter; the last `tune` that means it decides.
 fn tuned(model: &Model, graph: &Graph, path: &str, base: Hyper) -> Hyper {
-    let kind = &graph.parameters[path].kind;
+    let Parameter { layer, kind, .. } = &graph.parameters[path];
     let Hyper { mut lr, mut weight_decay } = base;
-    for tune in model.tunes.iter().filter(|t| t.selection.contains(path, kind)) {
+    for tune in model.tunes.iter().filter(|t| t.selection.contains(layer, kind)) {
         match tune.lr {
             Some(LearningRate::Times(x)) => lr = base.lr * x,
             Some(LearningRate::Absolute(x)) => lr = x,
