@@ -19,6 +19,7 @@ pub enum PartKind {
     Column,
     Step,
     Weights,
+    Phase,
     /// Not a part but a place for settings: `train { … }`, `serve { … }`, `tune … (…)`, the options of a backbone.
     Settings,
 }
@@ -37,6 +38,7 @@ impl PartKind {
             PartKind::Column => "column",
             PartKind::Step => "preparation step",
             PartKind::Weights => "source of weights",
+            PartKind::Phase => "phase",
             PartKind::Settings => "settings",
         }
     }
@@ -277,6 +279,10 @@ impl Value {
             Value::Float(x) | Value::Factor(x) | Value::Duration(x) => Some(*x),
             _ => None,
         }
+    }
+
+    pub fn as_part(&self) -> Option<&Call> {
+        if let Value::Part(call) = self { Some(call) } else { None }
     }
 
     pub fn as_text(&self) -> Option<&str> {

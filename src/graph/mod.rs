@@ -235,6 +235,12 @@ impl Graph {
         last
     }
 
+    /// Whether a parameter belongs to the layer at a path, or to one below.
+    pub fn has_parameters(&self, path: &str) -> bool {
+        let below = |layer: &str| layer.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        self.parameters.values().any(|p| below(&p.layer))
+    }
+
     /// What training minimises, in a graph that has it.
     pub fn objective(&self) -> Option<ValueId> {
         self.outputs.iter().find(|o| o.purpose == Purpose::Objective).map(|o| o.value)

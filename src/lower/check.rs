@@ -2,8 +2,8 @@
 
 use crate::base::{DType, Diagnostic, Diagnostics, Dim, Result, Type};
 use crate::data::FieldType;
-use crate::graph::{Graph, Mode, Role};
-use crate::model::{Measure, Model, Port, Selection, Term};
+use crate::graph::{Graph, Role};
+use crate::model::{Measure, Model, Phase, Port, Selection, Term};
 use crate::parts::cell::Hold;
 use crate::parts::losses::Takes;
 use crate::parts::metrics::{self, elements::channel_axis};
@@ -49,6 +49,23 @@ pub fn norms(model: &Model, seen: &RefCell<Vec<(String, String)>>, diagnostics: 
             let message = format!("there is no norm in `{}`", freeze.selection);
             let diagnostic = Diagnostic::error(message).at(freeze.selection.span);
             diagnostics.push(diagnostic.help("leave `norm` out: the option says what becomes of norms"));
+        }
+    }
+}
+
+/// Whether rates that fall with the depth meet a network that has some.
+pub fn depths(model: &Model, graph: &Graph, diagnostics: &mut Diagnostics) {
+    if diagnostics.has_errors() {
+        return;
+    }
+    for tune in model.tunes.iter().filter(|t| t.layer_decay.is_some()) {
+        let meant = graph.parameters.values().filter(|p| tune.selection.contains(&p.layer, &p.kind));
+        let depth = meant.filter_map(|p| model.depth(&p.layer, |path| graph.has_parameters(path)));
+        if depth.map(|(_, layers)| layers).max().unwrap_or(0) < 2 {
+            let message = format!("`{}` lies in no network of several layers, so no rate falls", tune.selection);
+            let diagnostic = Diagnostic::error(message).at(tune.selection.span);
+            diagnostics
+                .push(diagnostic.help("`layer_decay` counts the stages of a network, and the copies of `repeat`"));
         }
     }
 }
@@ -164,17 +181,17 @@ pub fn measure(measure: &Measure, prediction: &Type, target: &Port) -> Option<Di
 }
 
 /// Whether training can reach what it should: every loss feeds a trained parameter, every trained head has a loss.
-pub fn training(model: &Model, graph: &Graph, epoch: u64) -> Result<()> {
+pub fn training(model: &Model, graph: &Graph, phase: &Phase) -> Result<()> {
     let mut diagnostics = Diagnostics::default();
-    if graph.mode != Mode::Train || epoch > 0 {
-        return Ok(());
-    }
     for term in &model.terms {
         let output = graph.outputs.iter().find(|o| o.name == term.name && o.purpose == crate::graph::Purpose::Loss);
         if output.is_some_and(|o| !graph.value(o.value).taped) {
             let diagnostic =
                 Diagnostic::error(format!("no trained parameter lies below the loss `{}`", term.name)).at(term.span);
             let help = match model.freezes.is_empty() {
+                _ if phase.probes => {
+                    "a phase that probes trains the heads alone: give the head a layer with parameters"
+                }
                 true => "give the head a layer with parameters, such as `linear`",
                 false => "freeze less, or give the head a layer with parameters",
             };

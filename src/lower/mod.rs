@@ -11,8 +11,19 @@ use crate::model::Model;
 use crate::parts::{balancers, losses};
 use network::Lowering;
 
-/// The graph of a model at an epoch, counted from 0.
+/// The graph of a model at an epoch, counted from 0. At the first one, what later phases train is checked too.
 pub fn lower(model: &Model, mode: Mode, epoch: u64) -> Result<Graph> {
+    let graph = graph(model, mode, epoch)?;
+    if mode == Mode::Train && epoch == 0 {
+        check::training(model, &graph, &model.phase(0))?;
+        for phase in model.phases().iter().filter(|phase| phase.start > 0) {
+            check::training(model, &self::graph(model, mode, phase.start)?, phase)?;
+        }
+    }
+    Ok(graph)
+}
+
+fn graph(model: &Model, mode: Mode, epoch: u64) -> Result<Graph> {
     let mut lowering = Lowering::new(model, mode, epoch);
     for network in &model.networks {
         lowering.network(network);
@@ -26,9 +37,9 @@ pub fn lower(model: &Model, mode: Mode, epoch: u64) -> Result<Graph> {
         check::norms(model, &seen, &mut diagnostics);
     }
     let graph = finish(model, graph, &values, &mut diagnostics);
+    check::depths(model, &graph, &mut diagnostics);
     let graph = diagnostics.into_result(graph)?;
     verify(&graph).unwrap_or_else(|broken| panic!("bug: {broken}"));
-    check::training(model, &graph, epoch)?;
     Ok(graph)
 }
 

@@ -1,6 +1,6 @@
 //! Every name of the language, by kind.
 
-use super::settings;
+use super::{phase, settings};
 use crate::base::signature::{PartKind, Signature};
 use crate::{data, parts};
 
@@ -17,6 +17,7 @@ pub fn catalog(kind: PartKind) -> Vec<&'static Signature> {
         PartKind::Column => data::columns(),
         PartKind::Step => data::steps(),
         PartKind::Weights => vec![&settings::RUN],
+        PartKind::Phase => vec![&phase::PROBE, &phase::FINETUNE],
         PartKind::Settings => {
             vec![&settings::TRAIN, &settings::SERVE, &settings::FREEZE, &settings::TUNE, &settings::BACKBONE]
         }
@@ -36,6 +37,7 @@ pub fn pages() -> &'static [(&'static str, PartKind)] {
         ("Columns", PartKind::Column),
         ("Preparation steps", PartKind::Step),
         ("Weights", PartKind::Weights),
+        ("Phases", PartKind::Phase),
         ("Settings", PartKind::Settings),
     ]
 }

@@ -5,8 +5,10 @@
 
 mod bind;
 mod catalog;
+mod depth;
 mod expand;
 mod overrides;
+mod phase;
 mod print;
 mod project;
 mod reference;
@@ -18,6 +20,7 @@ mod spec;
 pub use catalog::{catalog, pages};
 pub use expand::{LayerNode, Tree};
 pub use overrides::override_setting;
+pub use phase::Phase;
 pub use print::print;
 pub use project::Project;
 pub use reference::reference;
@@ -115,6 +118,8 @@ pub struct Tune {
     pub selection: Selection,
     pub lr: Option<LearningRate>,
     pub weight_decay: Option<f64>,
+    /// What the rate is multiplied by for each layer that lies behind; see [`Model::depth`].
+    pub layer_decay: Option<f64>,
 }
 
 /// One loss of `minimize`: a task.
@@ -153,7 +158,7 @@ impl Model {
     pub fn turns(&self) -> Vec<u64> {
         let last = self.train.size("epochs") as u64;
         let mut epochs: Vec<u64> = self.freezes.iter().filter_map(|f| f.until).filter(|end| *end < last).collect();
-        epochs.push(0);
+        epochs.extend(self.phases().iter().map(|phase| phase.start));
         epochs.sort_unstable();
         epochs.dedup();
         epochs

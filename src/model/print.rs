@@ -48,7 +48,9 @@ pub fn print(model: &Model) -> String {
             LearningRate::Absolute(x) => format!(" lr: {x}"),
         });
         let decay = tune.weight_decay.map(|d| format!(" weight_decay: {d}"));
-        let _ = writeln!(out, "tune {}{}{}", tune.selection, lr.unwrap_or_default(), decay.unwrap_or_default());
+        let layers = tune.layer_decay.map(|d| format!(" layer_decay: {d}"));
+        let settings = [lr, decay, layers].into_iter().flatten().collect::<String>();
+        let _ = writeln!(out, "tune {}{settings}", tune.selection);
     }
     for term in &model.terms {
         let _ = writeln!(out, "task {}: {} * {}", term.name, term.weight, call(&term.loss));

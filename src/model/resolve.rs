@@ -10,8 +10,8 @@ use super::bind::{Binder, Scope};
 use super::expand::Block;
 use super::select::select;
 use super::settings::{self, LearningRate};
-use super::{Freeze, Model, Network, Tune};
-use crate::base::signature::{Args, Signature, Value};
+use super::{Freeze, Model, Network, NetworkKind, Tune, phase};
+use crate::base::signature::{Arg, Args, Signature, Value};
 use crate::base::{Diagnostic, Diagnostics, Result, Source, Span};
 use crate::parts;
 use crate::parts::cell::Hold;
@@ -91,16 +91,13 @@ impl<'a> Resolver<'a> {
         }
         read_vocabularies(&mut inputs, &networks);
         let data = self.data(&data, &inputs, &targets);
-        let train = self.settings(&settings::TRAIN, &train);
+        let train = self.training(&train, &networks);
         let serve = self.settings(&settings::SERVE, &serve)?;
         if serve.int("port") > i64::from(u16::MAX) {
             let span = serve.span("port").unwrap_or_default();
             self.report(Diagnostic::error("a port is a number up to 65535").at(span));
         }
         let train = train?;
-        if let Some(diagnostic) = parts::optimizers::check(train.part("optimizer")) {
-            self.report(diagnostic);
-        }
         let model = Model {
             name: name?,
             inputs,
@@ -205,7 +202,43 @@ impl<'a> Resolver<'a> {
             _ => arg.value.as_float().map(LearningRate::Absolute),
         });
         let weight_decay = args.get("weight_decay").and_then(|arg| arg.value.as_float());
-        Some(Tune { selection, lr, weight_decay })
+        let layer_decay = args.get("layer_decay").and_then(|arg| arg.value.as_float());
+        Some(Tune { selection, lr, weight_decay, layer_decay })
+    }
+
+    /// The settings of `train`. Where there are phases, their epochs add up to `epochs`.
+    fn training(&mut self, blocks: &[&[Setting]], networks: &[Network]) -> Option<Args> {
+        let mut train = self.settings(&settings::TRAIN, blocks)?;
+        let given = |name: &str| blocks.iter().flat_map(|b| b.iter()).find(|s| s.name.text == name);
+        let mut optimizers = vec![train.part("optimizer").clone()];
+        if train.has("phases") {
+            let phases = train.list("phases").to_vec();
+            let span = train.span("phases").unwrap_or_default();
+            if phases.is_empty() {
+                let diagnostic = Diagnostic::error("a training has one phase at least").at(span);
+                self.report(diagnostic.help("`phases: [probe(epochs: 2), finetune(epochs: 8)]`"));
+                return None;
+            }
+            if let Some(epochs) = given("epochs") {
+                let sum = phase::epochs(&train);
+                let diagnostic =
+                    Diagnostic::error("each phase has its epochs, so `epochs` cannot be given beside them");
+                let diagnostic = diagnostic.at(epochs.name.span).label(span, format!("these are {sum}"));
+                self.report(diagnostic.help("leave `epochs` out, and change those of the phases"));
+            }
+            for call in phases.iter().filter_map(|arg| arg.value.as_part()) {
+                let probes = call.signature.name == phase::PROBE.name;
+                if probes && networks.iter().all(|n| n.kind == NetworkKind::Head) {
+                    let diagnostic = Diagnostic::error("`probe` freezes backbones, and there is none").at(call.span);
+                    self.report(diagnostic.help("`finetune` is the phase that freezes nothing"));
+                }
+                optimizers.extend(call.args.get("optimizer").and_then(|arg| arg.value.as_part()).cloned());
+            }
+            let epochs = i64::try_from(phase::epochs(&train)).unwrap_or(i64::MAX);
+            train.0.insert("epochs", Arg { value: Value::Int(epochs), span });
+        }
+        optimizers.iter().filter_map(parts::optimizers::check).for_each(|d| self.report(d));
+        Some(train)
     }
 
     fn settings(&mut self, signature: &'static Signature, blocks: &[&[Setting]]) -> Option<Args> {

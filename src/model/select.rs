@@ -1,7 +1,7 @@
 //! What `freeze` and `tune` point at, as patterns over paths.
 
 use super::expand::Tree;
-use super::{Model, Network};
+use super::{Model, Network, NetworkKind};
 use crate::base::{Diagnostic, Span};
 use crate::parts::cell::Hold;
 use crate::syntax::ast::{Place, Selector};
@@ -143,8 +143,16 @@ fn in_tree(from: &str, to: &str, tree: &Tree) -> Option<Vec<String>> {
 }
 
 impl Model {
-    /// How much of a layer is frozen at an epoch, counted from 0. Of several that name it, the one that holds most decides.
+    /// How much of a layer is frozen at an epoch, counted from 0. Of several that name it, the one that holds most decides; a
+    /// phase that probes holds every backbone.
     pub fn hold(&self, path: &str, kind: &str, epoch: u64) -> Hold {
+        let of_backbone = || {
+            let network = self.networks.iter().find(|n| path.split('.').next() == Some(&n.name));
+            network.is_some_and(|n| n.kind == NetworkKind::Backbone)
+        };
+        if self.phase(epoch).probes && of_backbone() {
+            return Hold::Everything;
+        }
         let holds = |f: &&super::Freeze| f.until.is_none_or(|end| epoch < end) && f.selection.contains(path, kind);
         let of_layer = |f: &super::Freeze| if kind == "norm" { f.norm } else { Hold::Everything };
         self.freezes.iter().filter(holds).map(of_layer).max().unwrap_or_default()

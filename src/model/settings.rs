@@ -9,7 +9,12 @@ pub static TRAIN: Signature = Signature {
     kind: PartKind::Settings,
     summary: "how to train",
     params: &[
-        Param::with("epochs", Kind::Count, "10", "passes over the training rows"),
+        Param::with("epochs", Kind::Count, "10", "passes over the training rows; with `phases`, the sum of theirs"),
+        Param::optional(
+            "phases",
+            Kind::List(&Kind::Part(PartKind::Phase)),
+            "stretches of the training, one after the other, such as `[probe(epochs: 2), finetune(epochs: 8)]`",
+        ),
         Param::with("batch", Kind::Count, "32", "rows of a step"),
         Param::with("optimizer", Kind::Part(PartKind::Optimizer), "adam", "how gradients move the parameters"),
         Param::with("schedule", Kind::Part(PartKind::Schedule), "constant", "how the learning rate changes"),
@@ -81,6 +86,11 @@ pub static TUNE: Signature = Signature {
             "learning rate, as a multiple of the optimizer's (`0.1x`) or by itself (`1e-4`)",
         ),
         Param::optional("weight_decay", Kind::NonNegative, "weight decay in place of the optimizer's"),
+        Param::optional(
+            "layer_decay",
+            Kind::Fraction,
+            "what the rate is multiplied by for each layer of the network that lies behind; the last layer has the whole rate",
+        ),
     ],
 };
 

@@ -3,7 +3,7 @@
 use super::Graphs;
 use super::program::{backward, forward};
 use crate::graph::{Graph, Role, Value};
-use crate::model::Model;
+use crate::model::{Model, Phase};
 use crate::parts::optimizers;
 use serde::{Deserialize, Serialize};
 
@@ -60,7 +60,8 @@ impl Memory {
     }
 
     fn at(model: &Model, graphs: &Graphs, batch: usize) -> Memory {
-        let slots = optimizers::build(model.train.part("optimizer")).slots().len() as u64;
+        let slots = |phase: &Phase| optimizers::build(phase.optimizer).slots().len() as u64;
+        let slots = model.phases().iter().map(slots).max().unwrap_or(0);
         let elements = |graph: &Graph, trained: bool| {
             let counted = graph.parameters.values().filter(|p| !trained || p.role == Role::Trained);
             sum(counted.map(|p| p.elements() as u64))

@@ -63,14 +63,21 @@ impl State {
         write_tensors(path, all, HashMap::from([(KEY.into(), state)]))
     }
 
-    /// The state in a checkpoint, for a model whose fresh weights are given.
-    pub fn read(path: &Path, mut weights: Weights, slot_names: &[&str]) -> Result<State> {
+    /// Puts the optimizer back to where it has seen no gradient.
+    pub fn forget_optimizer(&mut self) {
+        self.slots.clear();
+        self.counters.updates.clear();
+    }
+
+    /// The state in a checkpoint, for a model whose fresh weights are given. `slot_names` gives those of the optimizer that goes
+    /// on after so many epochs.
+    pub fn read<'n>(path: &Path, mut weights: Weights, slot_names: impl Fn(u64) -> &'n [&'n str]) -> Result<State> {
         let mut file = TensorFile::read(path)?;
         let wrong = |what: &str| Diagnostic::error(what.to_string()).place(path.display().to_string());
         let text = file.metadata.get(KEY).ok_or_else(|| wrong("this file holds weights, but no training state"))?;
         let counters: Counters =
             serde_json::from_str(text).map_err(|e| wrong(&format!("the training state is damaged: {e}")))?;
-        let mut slots = IndexMap::new();
+        let (mut slots, slot_names) = (IndexMap::new(), slot_names(counters.epoch));
         for (path, array) in weights.iter() {
             let found: Option<Vec<Vec<f32>>> = slot_names
                 .iter()

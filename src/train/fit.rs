@@ -70,7 +70,6 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
     let epochs = model.train.size("epochs") as u64;
     let patience = model.train.get("patience").and_then(|p| p.value.as_int());
     let eval = passes::optimise(lower(model, Mode::Eval, 0)?).0;
-    let optimizer = optimizers::build(model.train.part("optimizer"));
     let proof = frozen(model, &state.weights)?;
     let waited = |state: &State| state.counters.epoch.saturating_sub(state.counters.best_epoch);
     // Asked before each epoch, not after it, so that a run resumed in between does not train on.
@@ -81,12 +80,21 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
             return Ok(Outcome { state, history, finished: false, frozen: proof, profile });
         }
         let began = Instant::now();
+        let phase = model.phase(state.counters.epoch);
+        if let (Some(name), true) = (phase.name, state.counters.epoch == phase.start) {
+            watch.note(&format!("{name}: epochs {} to {}", phase.start + 1, phase.start + phase.epochs));
+        }
         let graph = passes::optimise(lower(model, Mode::Train, state.counters.epoch)?).0;
         let held = state.weights.hash(|path| is_held(&graph, path));
         let (train, lr) = epoch((model, engine, sources), &graph, &rows, &mut state, watch, profile.as_mut())?;
         let after = state.weights.hash(|path| is_held(&graph, path));
         assert_eq!(held, after, "bug: a frozen parameter moved in epoch {}", state.counters.epoch + 1);
         state.counters.epoch += 1;
+        let next = model.phase(state.counters.epoch);
+        if next.start == state.counters.epoch && state.counters.epoch < epochs {
+            // Each phase has an optimizer of its own, which has seen no gradient yet.
+            state.forget_optimizer();
+        }
         let trained = Instant::now();
         let validation = (!sources.rows(Split::Validation).is_empty())
             .then(|| evaluate(model, &eval, engine, &state.weights, sources, Split::Validation))
@@ -114,7 +122,7 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
         }
         history.0.push(record);
         history.write(&run.path("metrics.jsonl"))?;
-        state.write(&run.path("last.safetensors"), optimizer.slots())?;
+        state.write(&run.path("last.safetensors"), optimizers::build(next.optimizer).slots())?;
         if let Some(profile) = &mut profile {
             profile.add_seconds("evaluation", (validated - trained).as_secs_f64());
             profile.add_since("checkpoints", validated);
@@ -156,14 +164,14 @@ fn epoch(
     let (model, engine, sources) = fit;
     let train = &model.train;
     let (seed, batch_size) = (train.int("seed") as u64, train.size("batch"));
-    let epochs = train.size("epochs") as u64;
-    let schedule = schedules::build(train.part("schedule"));
-    let base = optimizers::hyper(train.part("optimizer"));
+    let phase = model.phase(state.counters.epoch);
+    let schedule = schedules::build(phase.schedule);
+    let base = phase.hyper();
     let mut order = rows.to_vec();
     order.shuffle(&mut crate::engine::generator(seed, "shuffle", "", state.counters.epoch));
     let steps = order.len().div_ceil(batch_size);
-    watch.epoch_begins(state.counters.epoch + 1, epochs, steps);
-    let mut step = Step::new(model, engine, graph);
+    watch.epoch_begins(state.counters.epoch + 1, train.size("epochs") as u64, steps);
+    let mut step = Step::in_phase(model, engine, graph, &phase);
     if profile.is_some() {
         step.begin_profile();
     }
@@ -176,8 +184,8 @@ fn epoch(
         if let Some(profile) = &mut profile {
             profile.add_since("loading rows", began);
         }
-        let progress = state.counters.epoch as f64 + (i + 1) as f64 / steps as f64;
-        let factor = schedule.factor(Progress { epoch: progress, epochs: epochs as f64 });
+        let progress = (state.counters.epoch - phase.start) as f64 + (i + 1) as f64 / steps as f64;
+        let factor = schedule.factor(Progress { epoch: progress, epochs: phase.epochs as f64 });
         lr = base.lr * factor;
         let taken = step.take(state, &batch, factor).map_err(|mut wrong| {
             wrong.0.iter_mut().for_each(|d| d.notes.insert(0, kept(state.counters.epoch)));

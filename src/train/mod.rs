@@ -15,6 +15,7 @@ mod random;
 mod run;
 mod sources;
 mod step;
+mod tuned;
 
 pub use checkpoint::State;
 pub use evaluate::{Evaluation, evaluate, labels};

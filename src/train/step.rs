@@ -4,12 +4,14 @@
 
 use super::checkpoint::State;
 use super::profile::Profile;
+use super::tuned::tuned;
 use crate::base::{Diagnostic, Diagnostics, Result};
 use crate::data::Batch;
 use crate::engine::{Engine, Noise, Session, Weights};
-use crate::graph::{Graph, Parameter, Purpose, Update, ValueId};
-use crate::model::{LearningRate, Model};
+use crate::graph::{Graph, Purpose, Update, ValueId};
+use crate::model::{Model, Phase};
 use crate::parts::optimizers::{self, Hyper, Optimizer, clip};
+use std::collections::HashMap;
 use std::time::Instant;
 
 /// What to do when training leaves the numbers.
@@ -17,11 +19,11 @@ pub const DIVERGED: &str = "a smaller `lr`, a `warmup` of the schedule, or `clip
 
 /// A training graph that is ready for steps, and what is the same in each.
 pub struct Step<'a> {
-    model: &'a Model,
     graph: &'a Graph,
     session: Box<dyn Session + 'a>,
     optimizer: Box<dyn Optimizer>,
-    base: Hyper,
+    /// Rate and decay of every trained parameter, before the schedule.
+    tuned: HashMap<String, Hyper>,
     clip: Option<f64>,
     seed: u64,
     /// The names of the losses, in the order of [`Step::values`].
@@ -42,15 +44,19 @@ pub struct Taken {
 }
 
 impl<'a> Step<'a> {
+    /// The step of the first phase.
     pub fn new(model: &'a Model, engine: &dyn Engine, graph: &'a Graph) -> Self {
+        Self::in_phase(model, engine, graph, &model.phase(0))
+    }
+
+    pub fn in_phase(model: &'a Model, engine: &dyn Engine, graph: &'a Graph, phase: &Phase) -> Self {
         let train = &model.train;
         let losses = graph.outputs.iter().filter(|o| o.purpose == Purpose::Loss);
         Self {
-            model,
             graph,
             session: engine.session(graph),
-            optimizer: optimizers::build(train.part("optimizer")),
-            base: optimizers::hyper(train.part("optimizer")),
+            optimizer: optimizers::build(phase.optimizer),
+            tuned: tuned(model, graph, phase.hyper()),
             clip: train.get("clip").and_then(|c| c.value.as_float()),
             seed: train.int("seed") as u64,
             losses: losses.map(|o| o.name.as_str()).collect(),
@@ -91,12 +97,12 @@ impl<'a> Step<'a> {
         let gradient_norm = squares.sqrt();
         let normed = Instant::now();
         let scale = self.clip.map_or(1.0, |most| clip::scale(gradient_norm, most));
-        let Step { model, graph, optimizer, base, .. } = self;
+        let Step { optimizer, tuned, .. } = self;
         self.session.gradients(0, &mut |path, gradient| {
             if scale != 1.0 {
                 gradient.iter_mut().for_each(|g| *g *= scale as f32);
             }
-            let Hyper { lr, weight_decay } = tuned(model, graph, path, *base);
+            let Hyper { lr, weight_decay } = tuned[path];
             update(optimizer.as_ref(), path, gradient, state, Hyper { lr: lr * factor, weight_decay });
         });
         let updated = Instant::now();
@@ -135,21 +141,6 @@ fn update(optimizer: &dyn Optimizer, path: &str, gradient: &[f32], state: &mut S
     let (slots, updates) = (&mut state.slots[path], &mut state.counters.updates[path]);
     *updates += 1;
     optimizer.update(*updates, hyper, parameter, gradient, slots);
-}
-
-/// Learning rate and weight decay of a parameter; the last `tune` that means it decides.
-fn tuned(model: &Model, graph: &Graph, path: &str, base: Hyper) -> Hyper {
-    let Parameter { layer, kind, .. } = &graph.parameters[path];
-    let Hyper { mut lr, mut weight_decay } = base;
-    for tune in model.tunes.iter().filter(|t| t.selection.contains(layer, kind)) {
-        match tune.lr {
-            Some(LearningRate::Times(x)) => lr = base.lr * x,
-            Some(LearningRate::Absolute(x)) => lr = x,
-            None => {}
-        }
-        weight_decay = tune.weight_decay.unwrap_or(weight_decay);
-    }
-    Hyper { lr, weight_decay }
 }
 
 /// A running statistic follows the moment of the batch.
