@@ -19,6 +19,7 @@ pub enum PartKind {
     Column,
     Step,
     Weights,
+    Adapter,
     Phase,
     /// Not a part but a place for settings: `train { … }`, `serve { … }`, `tune … (…)`, the options of a backbone.
     Settings,
@@ -38,6 +39,7 @@ impl PartKind {
             PartKind::Column => "column",
             PartKind::Step => "preparation step",
             PartKind::Weights => "source of weights",
+            PartKind::Adapter => "adapter",
             PartKind::Phase => "phase",
             PartKind::Settings => "settings",
         }

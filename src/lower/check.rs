@@ -2,8 +2,9 @@
 
 use crate::base::{DType, Diagnostic, Diagnostics, Dim, Result, Type};
 use crate::data::FieldType;
-use crate::graph::{Graph, Role};
+use crate::graph::{Graph, Parameter, Role};
 use crate::model::{Measure, Model, Phase, Port, Selection, Term};
+use crate::parts::adapters;
 use crate::parts::cell::Hold;
 use crate::parts::losses::Takes;
 use crate::parts::metrics::{self, elements::channel_axis};
@@ -66,6 +67,34 @@ pub fn depths(model: &Model, graph: &Graph, diagnostics: &mut Diagnostics) {
             let diagnostic = Diagnostic::error(message).at(tune.selection.span);
             diagnostics
                 .push(diagnostic.help("`layer_decay` counts the stages of a network, and the copies of `repeat`"));
+        }
+    }
+}
+
+/// Whether every adapter meets a layer that it can adapt, and may learn at some time.
+pub fn adapters(model: &Model, graph: &Graph, diagnostics: &mut Diagnostics) {
+    if diagnostics.has_errors() {
+        return;
+    }
+    for tune in &model.tunes {
+        let Some(call) = &tune.adapt else { continue };
+        let (adapter, selection) = (adapters::build(call), &tune.selection);
+        let own = |(path, p): &(&String, &Parameter)| {
+            let decides = model.adapting(&p.layer, &p.kind).is_some_and(|t| std::ptr::eq(t, tune));
+            decides && path.strip_prefix(&p.layer).is_some_and(|name| adapter.trains(name.trim_start_matches('.')))
+        };
+        let mut own = graph.parameters.iter().filter(own).peekable();
+        if own.peek().is_none() {
+            let name = call.signature.name;
+            let diagnostic = Diagnostic::error(format!("`{name}` meets nothing in `{selection}` that it can adapt"));
+            diagnostics.push(diagnostic.at(selection.span).help(adapters::adapts(call)));
+            continue;
+        }
+        let held = |p: &Parameter| model.turns().iter().all(|t| model.hold(&p.layer, &p.kind, *t) == Hold::Everything);
+        if own.all(|(_, p)| held(p)) {
+            let message = format!("`{selection}` is frozen throughout, and what adapts it too");
+            let diagnostic = Diagnostic::error(message).at(selection.span);
+            diagnostics.push(diagnostic.help("leave the `freeze` out: `adapt` keeps the weights of what it adapts"));
         }
     }
 }

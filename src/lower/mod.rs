@@ -37,6 +37,7 @@ fn graph(model: &Model, mode: Mode, epoch: u64) -> Result<Graph> {
         check::norms(model, &seen, &mut diagnostics);
     }
     let graph = finish(model, graph, &values, &mut diagnostics);
+    check::adapters(model, &graph, &mut diagnostics);
     check::depths(model, &graph, &mut diagnostics);
     let graph = diagnostics.into_result(graph)?;
     verify(&graph).unwrap_or_else(|broken| panic!("bug: {broken}"));

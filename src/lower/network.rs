@@ -179,7 +179,7 @@ impl<'a> Lowering<'a> {
 
     fn policy(&self, path: &str, kind: &str) -> Policy {
         self.seen.borrow_mut().push((path.into(), kind.into()));
-        Policy { hold: self.model.hold(path, kind, self.epoch) }
+        self.model.policy(path, kind, self.epoch)
     }
 }
 

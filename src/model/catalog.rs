@@ -17,6 +17,7 @@ pub fn catalog(kind: PartKind) -> Vec<&'static Signature> {
         PartKind::Column => data::columns(),
         PartKind::Step => data::steps(),
         PartKind::Weights => vec![&settings::RUN],
+        PartKind::Adapter => parts::adapters::signatures(),
         PartKind::Phase => vec![&phase::PROBE, &phase::FINETUNE],
         PartKind::Settings => {
             vec![&settings::TRAIN, &settings::SERVE, &settings::FREEZE, &settings::TUNE, &settings::BACKBONE]
@@ -37,6 +38,7 @@ pub fn pages() -> &'static [(&'static str, PartKind)] {
         ("Columns", PartKind::Column),
         ("Preparation steps", PartKind::Step),
         ("Weights", PartKind::Weights),
+        ("Adapters", PartKind::Adapter),
         ("Phases", PartKind::Phase),
         ("Settings", PartKind::Settings),
     ]

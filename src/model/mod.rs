@@ -120,6 +120,9 @@ pub struct Tune {
     pub weight_decay: Option<f64>,
     /// What the rate is multiplied by for each layer that lies behind; see [`Model::depth`].
     pub layer_decay: Option<f64>,
+    /// The gradient gets this times the distance from the start.
+    pub l2sp: Option<f64>,
+    pub adapt: Option<Call>,
 }
 
 /// One loss of `minimize`: a task.

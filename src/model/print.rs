@@ -49,7 +49,9 @@ pub fn print(model: &Model) -> String {
         });
         let decay = tune.weight_decay.map(|d| format!(" weight_decay: {d}"));
         let layers = tune.layer_decay.map(|d| format!(" layer_decay: {d}"));
-        let settings = [lr, decay, layers].into_iter().flatten().collect::<String>();
+        let pull = tune.l2sp.map(|d| format!(" l2sp: {d}"));
+        let adapt = tune.adapt.as_ref().map(|a| format!(" adapt: {}", call(a)));
+        let settings = [lr, decay, layers, pull, adapt].into_iter().flatten().collect::<String>();
         let _ = writeln!(out, "tune {}{settings}", tune.selection);
     }
     for term in &model.terms {

@@ -203,7 +203,9 @@ impl<'a> Resolver<'a> {
         });
         let weight_decay = args.get("weight_decay").and_then(|arg| arg.value.as_float());
         let layer_decay = args.get("layer_decay").and_then(|arg| arg.value.as_float());
-        Some(Tune { selection, lr, weight_decay, layer_decay })
+        let l2sp = args.get("l2sp").and_then(|arg| arg.value.as_float());
+        let adapt = args.get("adapt").and_then(|arg| arg.value.as_part()).cloned();
+        Some(Tune { selection, lr, weight_decay, layer_decay, l2sp, adapt })
     }
 
     /// The settings of `train`. Where there are phases, their epochs add up to `epochs`.

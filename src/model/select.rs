@@ -1,9 +1,10 @@
 //! What `freeze` and `tune` point at, as patterns over paths.
 
 use super::expand::Tree;
-use super::{Model, Network, NetworkKind};
+use super::{Model, Network, NetworkKind, Tune};
 use crate::base::{Diagnostic, Span};
-use crate::parts::cell::Hold;
+use crate::parts::adapters;
+use crate::parts::cell::{Hold, Policy};
 use crate::syntax::ast::{Place, Selector};
 
 /// Layers by path and kind.
@@ -143,6 +144,17 @@ fn in_tree(from: &str, to: &str, tree: &Tree) -> Option<Vec<String>> {
 }
 
 impl Model {
+    /// What was decided for a layer at an epoch.
+    pub fn policy(&self, path: &str, kind: &str, epoch: u64) -> Policy {
+        let adapt = self.adapting(path, kind).and_then(|tune| tune.adapt.as_ref()).map(adapters::build);
+        Policy { hold: self.hold(path, kind, epoch), adapt }
+    }
+
+    /// The `tune` that says how a layer is adapted: the last of those that name it.
+    pub fn adapting(&self, path: &str, kind: &str) -> Option<&Tune> {
+        self.tunes.iter().rev().find(|tune| tune.adapt.is_some() && tune.selection.contains(path, kind))
+    }
+
     /// How much of a layer is frozen at an epoch, counted from 0. Of several that name it, the one that holds most decides; a
     /// phase that probes holds every backbone.
     pub fn hold(&self, path: &str, kind: &str, epoch: u64) -> Hold {

@@ -23,6 +23,11 @@ pub static TRAIN: Signature = Signature {
             Kind::Positive,
             "the largest norm of all gradients together; longer ones are scaled down",
         ),
+        Param::optional(
+            "ema",
+            Kind::Fraction,
+            "how much of the running average of the parameters a step keeps; the average is what is evaluated and served",
+        ),
         Param::with("seed", Kind::Whole, "0", "of initial parameters, shuffling and dropout"),
         Param::optional("patience", Kind::Count, "stop after so many epochs without a better validation objective"),
         Param::with(
@@ -90,6 +95,16 @@ pub static TUNE: Signature = Signature {
             "layer_decay",
             Kind::Fraction,
             "what the rate is multiplied by for each layer of the network that lies behind; the last layer has the whole rate",
+        ),
+        Param::optional(
+            "l2sp",
+            Kind::NonNegative,
+            "strength of a pull towards the values that the parameters started from",
+        ),
+        Param::optional(
+            "adapt",
+            Kind::Part(PartKind::Adapter),
+            "train these few numbers of the layers, or beside them, and freeze the rest",
         ),
     ],
 };

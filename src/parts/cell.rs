@@ -4,6 +4,7 @@ use crate::base::Type;
 use crate::base::signature::{Args, Value as ArgValue};
 use crate::graph::{Builder, Init, Mode, Parameter, Role, ValueId};
 use crate::ops::{Mismatch, Op};
+use crate::parts::adapters::Adapter;
 
 /// How much of a layer `freeze` holds; what stands later holds more. Parameters, statistics and dropout follow from it alike.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +21,8 @@ pub enum Hold {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Policy {
     pub hold: Hold,
+    /// What trains the layer in place of its own parameters.
+    pub adapt: Option<Adapter>,
 }
 
 /// Why a layer could not be built.
@@ -65,8 +68,13 @@ impl Cell<'_> {
         self.graph.ty(x).clone()
     }
 
-    /// Whether the layer behaves as in training: masks drawn, batch moments used.
-    pub fn trains(&self) -> bool {
+    /// Whether a norm behaves as in training: it uses the moments of the batch, and its running statistics follow.
+    pub fn moves_statistics(&self) -> bool {
+        self.graph.mode() == Mode::Train && self.policy.hold == Hold::Nothing && self.policy.adapt.is_none()
+    }
+
+    /// Whether dropout behaves as in training: masks are drawn.
+    pub fn draws_masks(&self) -> bool {
         self.graph.mode() == Mode::Train && self.policy.hold == Hold::Nothing
     }
 
@@ -79,15 +87,17 @@ impl Cell<'_> {
         Ok(result)
     }
 
-    /// A weight of this layer, trained unless frozen.
+    /// A weight of this layer, trained unless frozen or adapted by something else.
     pub fn weight(&mut self, name: &str, dims: &[usize], init: Init) -> ValueId {
-        let role = if self.policy.hold == Hold::Everything { Role::Frozen } else { Role::Trained };
+        let adapted = self.policy.adapt.is_some_and(|adapter| !adapter.trains(name));
+        let role = if self.policy.hold == Hold::Everything || adapted { Role::Frozen } else { Role::Trained };
         self.parameter(name, dims, init, role)
     }
 
     /// A running statistic of this layer.
     pub fn statistic(&mut self, name: &str, dims: &[usize], init: Init) -> ValueId {
-        let role = if self.policy.hold == Hold::Nothing { Role::Statistic } else { Role::FrozenStatistic };
+        let moves = self.policy.hold == Hold::Nothing && self.policy.adapt.is_none();
+        let role = if moves { Role::Statistic } else { Role::FrozenStatistic };
         self.parameter(name, dims, init, role)
     }
 

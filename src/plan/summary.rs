@@ -66,7 +66,12 @@ impl Memory {
             let counted = graph.parameters.values().filter(|p| !trained || p.role == Role::Trained);
             sum(counted.map(|p| p.elements() as u64))
         };
-        let state = elements(&graphs.train, true).saturating_mul(slots);
+        let pulled =
+            |layer: &str, kind: &str| model.tunes.iter().any(|t| t.l2sp.is_some() && t.selection.contains(layer, kind));
+        let starts = graphs.train.parameters.values().filter(|p| p.role == Role::Trained && pulled(&p.layer, &p.kind));
+        let starts = sum(starts.map(|p| p.elements() as u64));
+        let slots = slots.saturating_add(u64::from(model.train.has("ema")));
+        let state = elements(&graphs.train, true).saturating_mul(slots).saturating_add(starts);
         let train = sum([elements(&graphs.train, false), state, arena(&graphs.train, batch, true)].into_iter());
         let serving = arena(&graphs.serve, model.serve.size("batch"), false);
         let serve = elements(&graphs.serve, false).saturating_add(serving);

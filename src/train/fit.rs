@@ -97,7 +97,7 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
         }
         let trained = Instant::now();
         let validation = (!sources.rows(Split::Validation).is_empty())
-            .then(|| evaluate(model, &eval, engine, &state.weights, sources, Split::Validation))
+            .then(|| evaluate(model, &eval, engine, &state.answers(), sources, Split::Validation))
             .transpose()?;
         let validated = Instant::now();
         let record = EpochRecord {
@@ -118,7 +118,7 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
         if is_best {
             state.counters.best = Some(objective.to_bits());
             state.counters.best_epoch = record.epoch;
-            state.weights.write(&run.path("weights.safetensors"), Default::default())?;
+            state.answers().write(&run.path("weights.safetensors"), Default::default())?;
         }
         history.0.push(record);
         history.write(&run.path("metrics.jsonl"))?;

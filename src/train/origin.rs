@@ -1,5 +1,6 @@
 //! Where parameters start: drawn from the seed, then replaced by the weights that backbones name.
 
+use super::checkpoint::leave_answers;
 use super::run::Run;
 use crate::base::{Diagnostics, Result};
 use crate::engine::Weights;
@@ -15,8 +16,7 @@ pub fn first_weights(model: &Model, graph: &Graph, seed: u64, root: &Path, runs:
     for network in &model.networks {
         let Some(from) = &network.weights else { continue };
         let loaded = file(&from.from, root, runs).and_then(|path| TensorFile::read(&path)).and_then(|mut file| {
-            // A checkpoint carries the optimizer's state, which is none of the model's.
-            file.tensors.retain(|name, _| !name.starts_with("optimizer/"));
+            leave_answers(&mut file);
             weights.load(&file, &format!("{}.", network.name))
         });
         diagnostics.take(loaded.map_err(|mut wrong| {

@@ -4,7 +4,7 @@
 
 use super::checkpoint::State;
 use super::profile::Profile;
-use super::tuned::tuned;
+use super::tuned::{Tuned, tuned};
 use crate::base::{Diagnostic, Diagnostics, Result};
 use crate::data::Batch;
 use crate::engine::{Engine, Noise, Session, Weights};
@@ -22,8 +22,9 @@ pub struct Step<'a> {
     graph: &'a Graph,
     session: Box<dyn Session + 'a>,
     optimizer: Box<dyn Optimizer>,
-    /// Rate and decay of every trained parameter, before the schedule.
-    tuned: HashMap<String, Hyper>,
+    tuned: HashMap<String, Tuned>,
+    /// How much of the average a step keeps.
+    ema: Option<f64>,
     clip: Option<f64>,
     seed: u64,
     /// The names of the losses, in the order of [`Step::values`].
@@ -57,6 +58,7 @@ impl<'a> Step<'a> {
             session: engine.session(graph),
             optimizer: optimizers::build(phase.optimizer),
             tuned: tuned(model, graph, phase.hyper()),
+            ema: train.get("ema").and_then(|e| e.value.as_float()),
             clip: train.get("clip").and_then(|c| c.value.as_float()),
             seed: train.int("seed") as u64,
             losses: losses.map(|o| o.name.as_str()).collect(),
@@ -93,17 +95,29 @@ impl<'a> Step<'a> {
         }
         let began = Instant::now();
         let mut squares = 0.0;
-        self.session.gradients(0, &mut |_, gradient| squares += clip::sum_of_squares(gradient));
+        let Step { tuned, .. } = self;
+        self.session.gradients(0, &mut |path, gradient| {
+            if let Some(strength) = tuned[path].l2sp {
+                pull(strength as f32, path, gradient, state);
+            }
+            squares += clip::sum_of_squares(gradient);
+        });
         let gradient_norm = squares.sqrt();
         let normed = Instant::now();
         let scale = self.clip.map_or(1.0, |most| clip::scale(gradient_norm, most));
-        let Step { optimizer, tuned, .. } = self;
+        let Step { optimizer, tuned, ema, .. } = self;
         self.session.gradients(0, &mut |path, gradient| {
             if scale != 1.0 {
                 gradient.iter_mut().for_each(|g| *g *= scale as f32);
             }
-            let Hyper { lr, weight_decay } = tuned[path];
+            let Hyper { lr, weight_decay } = tuned[path].hyper;
+            if ema.is_some() {
+                state.begin_average(path);
+            }
             update(optimizer.as_ref(), path, gradient, state, Hyper { lr: lr * factor, weight_decay });
+            if let Some(keep) = *ema {
+                state.move_average(path, keep as f32);
+            }
         });
         let updated = Instant::now();
         for (n, update) in self.graph.updates.iter().enumerate() {
@@ -125,6 +139,18 @@ impl<'a> Step<'a> {
         let terms: Vec<String> =
             self.losses.iter().zip(losses).map(|(name, loss)| format!("{name} = {loss}")).collect();
         Diagnostic::error(message).note(format!("the losses: {}", terms.join(", "))).help(DIVERGED).into()
+    }
+}
+
+/// Adds the gradient of `strength/2 · ‖w − w⁰‖²`, with `w⁰` where the parameter started.
+fn pull(strength: f32, path: &str, gradient: &mut [f32], state: &mut State) {
+    // Until its first update a parameter is where it started, however late it is trained.
+    let now = &state.weights.get(path).data;
+    if !state.start.contains_key(path) {
+        state.start.insert(path.into(), now.clone());
+    }
+    for ((g, w), start) in gradient.iter_mut().zip(now).zip(&state.start[path]) {
+        *g += strength * (w - start);
     }
 }
 

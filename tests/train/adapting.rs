@@ -80,3 +80,33 @@ fn phases_follow_from_the_epoch() {
     assert!(frozen(4).is_empty());
     assert_eq!(frozen(5).len(), 7);
 }
+
+#[test]
+fn averages_answer_and_the_parameters_go_on() {
+    let text = "backbone trunk(x) = linear(8) -> norm -> relu\nhead label(trunk) = linear(3)\n";
+    let plain = model(&format!("{text}train {{ optimizer: sgd(lr: 0.1) }}"));
+    let averaged = model(&format!("{text}train {{ optimizer: sgd(lr: 0.1), ema: 0.75 }}"));
+    for engine in ENGINES {
+        let ((first, a), (_, b)) = (steps(&plain, *engine, 1), steps(&averaged, *engine, 1));
+        assert_eq!(a.weights, b.weights, "the parameters move as without an average");
+        assert_eq!(*a.answers(), a.weights);
+        for (path, array) in b.answers().iter() {
+            let (before, now) = (&first.get(path).data, &b.weights.get(path).data);
+            for ((answer, before), now) in array.data.iter().zip(before).zip(now) {
+                // Running statistics are averages already, and answer as they are.
+                let expected = if path.contains("running") { *now } else { 0.75 * before + 0.25 * now };
+                assert!((answer - expected).abs() < 1e-6, "{path}: {answer} against {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn biases_alone_are_trained_and_statistics_stay() {
+    let text = "backbone trunk(x) = linear(8) -> norm -> relu -> dropout(0.5) -> linear(8)\nhead label(trunk) = linear(3)\n\
+                tune trunk (adapt: bitfit)\n";
+    let (first, state) = steps(&model(text), ENGINES[0], 3);
+    let moved: Vec<&String> =
+        first.iter().filter(|(path, array)| state.weights.get(path) != *array).map(|(path, _)| path).collect();
+    assert_eq!(moved, ["trunk.1.bias", "trunk.4.bias", "label.weight", "label.bias"]);
+}

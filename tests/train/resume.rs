@@ -36,7 +36,7 @@ backbone trunk(cells) = linear(16) -> norm -> relu -> dropout(0.3) -> linear(8) 
 head diagnosis(trunk) = linear(2)
 freeze trunk.0 .. trunk.1 (norm: train) until epoch 3
 freeze norm in trunk (norm: affine) until epoch 5
-tune trunk (layer_decay: 0.7)
+tune trunk (layer_decay: 0.7, l2sp: 0.1), trunk.4 .. trunk.5 (adapt: bitfit)
 minimize cross_entropy(diagnosis, malignant)
 measure auroc(diagnosis, malignant)
 data wdbc = csv("data/wdbc.csv", split: [0.7, 0.3], seed: 3) {
@@ -50,6 +50,7 @@ train {
     finetune(epochs: 2)
   ]
   optimizer: adamw(lr: 3e-4)
+  ema: 0.9
 }
 "#;
 
