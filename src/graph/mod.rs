@@ -146,6 +146,9 @@ pub struct Parameter {
     /// The path of the layer that it belongs to, and the layer's kind, as `freeze` and `tune` select by: `linear`, `norm`, ….
     pub layer: String,
     pub kind: String,
+    /// Whether an adapter added it to the layer, so that weights from elsewhere lack it.
+    #[serde(default)]
+    pub added: bool,
 }
 
 impl Parameter {

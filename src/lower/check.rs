@@ -81,7 +81,8 @@ pub fn adapters(model: &Model, graph: &Graph, diagnostics: &mut Diagnostics) {
         let (adapter, selection) = (adapters::build(call), &tune.selection);
         let own = |(path, p): &(&String, &Parameter)| {
             let decides = model.adapting(&p.layer, &p.kind).is_some_and(|t| std::ptr::eq(t, tune));
-            decides && path.strip_prefix(&p.layer).is_some_and(|name| adapter.trains(name.trim_start_matches('.')))
+            let name = path.strip_prefix(&p.layer).unwrap_or(path).trim_start_matches('.');
+            decides && (p.added || adapter.trains(name))
         };
         let mut own = graph.parameters.iter().filter(own).peekable();
         if own.peek().is_none() {

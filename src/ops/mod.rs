@@ -139,6 +139,8 @@ ops! {
 
     add::Add,
     mul::Mul,
+    scale::Scale,
+    low_rank::LowRank,
     concat::Concat,
     flatten::Flatten,
     reshape::Reshape,

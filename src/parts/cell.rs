@@ -91,19 +91,31 @@ impl Cell<'_> {
     pub fn weight(&mut self, name: &str, dims: &[usize], init: Init) -> ValueId {
         let adapted = self.policy.adapt.is_some_and(|adapter| !adapter.trains(name));
         let role = if self.policy.hold == Hold::Everything || adapted { Role::Frozen } else { Role::Trained };
-        self.parameter(name, dims, init, role)
+        self.parameter(name, dims, init, role, false)
+    }
+
+    /// A weight that an adapter adds to this layer, trained unless a `freeze` holds the layer.
+    pub fn added(&mut self, name: &str, dims: &[usize], init: Init) -> Result<ValueId, Fault> {
+        let path = self.name(name);
+        if self.graph.has_parameter(&path) {
+            let mismatch =
+                Mismatch::new(format!("the adapter of `{}` needs the path `{path}`, which is taken", self.path));
+            return Err(mismatch.help("give the step with that name another one").into());
+        }
+        let role = if self.policy.hold == Hold::Everything { Role::Frozen } else { Role::Trained };
+        Ok(self.parameter(name, dims, init, role, true))
     }
 
     /// A running statistic of this layer.
     pub fn statistic(&mut self, name: &str, dims: &[usize], init: Init) -> ValueId {
         let moves = self.policy.hold == Hold::Nothing && self.policy.adapt.is_none();
         let role = if moves { Role::Statistic } else { Role::FrozenStatistic };
-        self.parameter(name, dims, init, role)
+        self.parameter(name, dims, init, role, false)
     }
 
-    fn parameter(&mut self, name: &str, dims: &[usize], init: Init, role: Role) -> ValueId {
+    fn parameter(&mut self, name: &str, dims: &[usize], init: Init, role: Role, added: bool) -> ValueId {
         let (layer, kind) = (self.path.clone(), self.kind.clone());
-        self.graph.declare(&self.name(name), Parameter { dims: dims.to_vec(), init, role, layer, kind })
+        self.graph.declare(&self.name(name), Parameter { dims: dims.to_vec(), init, role, layer, kind, added })
     }
 
     /// The path of a parameter of this layer.

@@ -17,6 +17,10 @@ pub fn first_weights(model: &Model, graph: &Graph, seed: u64, root: &Path, runs:
         let Some(from) = &network.weights else { continue };
         let loaded = file(&from.from, root, runs).and_then(|path| TensorFile::read(&path)).and_then(|mut file| {
             leave_answers(&mut file);
+            // What an adapter adds begins by itself, where the weights were trained without it.
+            for (path, _) in graph.parameters.iter().filter(|(_, p)| p.added) {
+                file.tensors.entry(path.clone()).or_insert_with(|| weights.get(path).clone());
+            }
             weights.load(&file, &format!("{}.", network.name))
         });
         diagnostics.take(loaded.map_err(|mut wrong| {

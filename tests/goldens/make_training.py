@@ -104,4 +104,27 @@ trained = {n: p for n, p in tuned.items() if not n.startswith("trunk") or n.ends
 losses, _ = train(trained, lambda p: forward(tuned, kept, False))
 tensors |= {f"bitfit/last/{n}": t.detach().float().numpy() for n, t in (tuned | kept).items()}
 tensors["bitfit/losses"] = np.array(losses, dtype="<f4")
+
+# Products of low rank beside the convolution and the head of classes, counted 3 / 2 times; the other heads are trained as before.
+adapters = {
+    "trunk.0.lora.a": torch.randn(2, 2, 3, 3) * 0.3,
+    "trunk.0.lora.b": torch.randn(4, 2, 1, 1) * 0.2,
+    "label.lora.a": torch.randn(2, 36) * 0.2,
+    "label.lora.b": torch.randn(3, 2) * 0.2,
+}
+tensors |= {f"lora/first/{n}": t.float().numpy() for n, t in adapters.items()}
+beside = {n: t.float().double().requires_grad_() for n, t in adapters.items()}
+tuned, kept = fresh(), {"trunk.1.running_mean": torch.zeros(4), "trunk.1.running_var": torch.ones(4)}
+
+
+def merged(p):
+    """The parameters with what stands beside a weight added to it."""
+    add = lambda n: 1.5 * (p[f"{n}.lora.b"].flatten(1) @ p[f"{n}.lora.a"].flatten(1)).reshape(tuned[f"{n}.weight"].shape)
+    return tuned | {f"{n}.weight": tuned[f"{n}.weight"].detach() + add(n) for n in ["trunk.0", "label"]}
+
+
+trained = beside | {n: p for n, p in tuned.items() if n.startswith(("amount", "balance"))}
+losses, _ = train(trained, lambda p: forward(merged(p), kept, False))
+tensors |= {f"lora/last/{n}": t.detach().float().numpy() for n, t in (tuned | kept | beside).items()}
+tensors["lora/losses"] = np.array(losses, dtype="<f4")
 save_file(tensors, here / "training.safetensors")

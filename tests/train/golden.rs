@@ -107,3 +107,8 @@ fn a_pull_to_the_start_and_averages_agree_with_pytorch() {
 fn biases_alone_agree_with_pytorch() {
     agrees("tune trunk (lr: 0.4x, adapt: bitfit)", "bitfit/");
 }
+
+#[test]
+fn products_of_low_rank_agree_with_pytorch() {
+    agrees("tune trunk (lr: 0.4x, adapt: lora(2, alpha: 3)), label (adapt: lora(2, alpha: 3))", "lora/");
+}

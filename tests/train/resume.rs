@@ -33,10 +33,12 @@ model phases
 input  cells: f32[20]
 target malignant: class["benign", "malignant"]
 backbone trunk(cells) = linear(16) -> norm -> relu -> dropout(0.3) -> linear(8) -> norm -> relu
+  -> residual(linear(8) -> tanh)
 head diagnosis(trunk) = linear(2)
 freeze trunk.0 .. trunk.1 (norm: train) until epoch 3
 freeze norm in trunk (norm: affine) until epoch 5
-tune trunk (layer_decay: 0.7, l2sp: 0.1), trunk.4 .. trunk.5 (adapt: bitfit)
+tune trunk (layer_decay: 0.7, l2sp: 0.1), trunk.4 .. trunk.5 (adapt: bitfit),
+  trunk.0 (adapt: lora(2, dropout: 0.2)), trunk.7 (adapt: bottleneck(3))
 minimize cross_entropy(diagnosis, malignant)
 measure auroc(diagnosis, malignant)
 data wdbc = csv("data/wdbc.csv", split: [0.7, 0.3], seed: 3) {

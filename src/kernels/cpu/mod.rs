@@ -21,6 +21,7 @@ mod layer_norm;
 mod linear;
 mod loss;
 mod low_precision;
+mod low_rank;
 pub mod math;
 mod moments;
 mod norm;
@@ -33,6 +34,7 @@ mod product;
 mod relayout;
 mod resample;
 mod rows;
+mod scale;
 mod sequence;
 mod shape;
 mod softmax;
@@ -190,6 +192,8 @@ kernels! {
     Sigmoid,
     Add,
     Mul,
+    Scale,
+    LowRank,
     Dropout,
     Flatten,
     Reshape,

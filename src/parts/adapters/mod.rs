@@ -5,6 +5,8 @@
 //! adapter too.
 
 pub mod bitfit;
+pub mod bottleneck;
+pub mod lora;
 
 use crate::base::signature::{Call, Signature};
 
@@ -12,6 +14,8 @@ use crate::base::signature::{Call, Signature};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Adapter {
     Bitfit,
+    Lora(lora::Lora),
+    Bottleneck { width: usize },
 }
 
 struct Entry {
@@ -22,11 +26,23 @@ struct Entry {
 }
 
 /// Every adapter.
-static LIST: &[Entry] = &[Entry {
-    signature: &bitfit::SIGNATURE,
-    build: |_| Adapter::Bitfit,
-    adapts: "`bitfit` trains the biases of a selection",
-}];
+static LIST: &[Entry] = &[
+    Entry {
+        signature: &bitfit::SIGNATURE,
+        build: |_| Adapter::Bitfit,
+        adapts: "`bitfit` trains the biases of a selection, and it has none",
+    },
+    Entry {
+        signature: &lora::SIGNATURE,
+        build: lora::build,
+        adapts: "`lora` adapts `linear`, `attention`, `encoder`, and convolutions in one group",
+    },
+    Entry {
+        signature: &bottleneck::SIGNATURE,
+        build: bottleneck::build,
+        adapts: "`bottleneck` stands in `encoder` and in `residual`",
+    },
+];
 
 pub fn signatures() -> Vec<&'static Signature> {
     LIST.iter().map(|entry| entry.signature).collect()
@@ -48,10 +64,11 @@ pub fn adapts(call: &Call) -> &'static str {
 }
 
 impl Adapter {
-    /// Whether it trains a parameter of the layer it adapts, by the parameter's name below the layer.
+    /// Whether it trains an own parameter of the layer it adapts, by the parameter's name below the layer.
     pub fn trains(self, name: &str) -> bool {
         match self {
             Adapter::Bitfit => bitfit::trains(name),
+            Adapter::Lora(_) | Adapter::Bottleneck { .. } => false,
         }
     }
 }
