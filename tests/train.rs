@@ -1,6 +1,6 @@
 //! Training: against PyTorch, resumed, frozen, with labels missing, and on the embedded data.
 
-mod adapting;
+pub mod adapting;
 mod frozen;
 mod frozen_norms;
 mod golden;

@@ -67,7 +67,10 @@ fn check_pattern(text: &str, span: Span) -> Result<(), Diagnostic> {
     match text.split('.').find(|s| s.is_empty() || !s.chars().all(letter) || stars(s)) {
         None => Ok(()),
         Some(segment) => Err(Diagnostic::error(format!("`{text}` is no pattern of paths"))
-            .label(span, format!("because of the segment `{segment}`"))
+            .label(
+                span,
+                if segment.is_empty() { "a segment is empty".into() } else { format!("because of `{segment}`") },
+            )
             .help("`*` stands for any letters of one segment, `**` for any segments: `\"trunk.**.norm*\"`")),
     }
 }

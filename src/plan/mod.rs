@@ -58,6 +58,8 @@ pub struct ParameterLine {
 pub struct Graphs {
     /// The training step at the first epoch.
     pub train: Graph,
+    /// The training steps of later epochs, from which on something else is trained.
+    pub later: Vec<Graph>,
     /// Heads, losses and objective without training.
     pub eval: Graph,
     /// All heads and nothing else.
@@ -67,10 +69,13 @@ pub struct Graphs {
 impl Graphs {
     pub fn of(model: &Model) -> Result<Graphs> {
         let train = passes::optimise(lower(model, Mode::Train, 0)?).0;
+        let later = model.turns().into_iter().skip(1);
+        let later =
+            later.map(|epoch| Ok(passes::optimise(lower(model, Mode::Train, epoch)?).0)).collect::<Result<_>>()?;
         let eval = passes::optimise(lower(model, Mode::Eval, 0)?).0;
         let names: Vec<&str> = model.heads().map(|h| h.name.as_str()).collect();
         let serve = passes::heads(&eval, &names);
-        Ok(Graphs { train, eval, serve })
+        Ok(Graphs { train, later, eval, serve })
     }
 }
 

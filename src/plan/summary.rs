@@ -2,7 +2,7 @@
 
 use super::Graphs;
 use super::program::{backward, forward};
-use crate::graph::{Graph, Role, Value};
+use crate::graph::{Graph, Parameter, Role, Value};
 use crate::model::{Model, Phase};
 use crate::parts::optimizers;
 use serde::{Deserialize, Serialize};
@@ -66,13 +66,17 @@ impl Memory {
             let counted = graph.parameters.values().filter(|p| !trained || p.role == Role::Trained);
             sum(counted.map(|p| p.elements() as u64))
         };
-        let pulled =
-            |layer: &str, kind: &str| model.tunes.iter().any(|t| t.l2sp.is_some() && t.selection.contains(layer, kind));
-        let starts = graphs.train.parameters.values().filter(|p| p.role == Role::Trained && pulled(&p.layer, &p.kind));
-        let starts = sum(starts.map(|p| p.elements() as u64));
         let slots = slots.saturating_add(u64::from(model.train.has("ema")));
-        let state = elements(&graphs.train, true).saturating_mul(slots).saturating_add(starts);
-        let train = sum([elements(&graphs.train, false), state, arena(&graphs.train, batch, true)].into_iter());
+        let pulled =
+            |p: &Parameter| model.tunes.iter().any(|t| t.l2sp.is_some() && t.selection.contains(&p.layer, &p.kind));
+        let training = |graph: &Graph| {
+            let trained = graph.parameters.values().filter(|p| p.role == Role::Trained);
+            let starts = sum(trained.filter(|p| pulled(p)).map(|p| p.elements() as u64));
+            let state = elements(graph, true).saturating_mul(slots).saturating_add(starts);
+            sum([elements(graph, false), state, arena(graph, batch, true)].into_iter())
+        };
+        // What is trained may change from epoch to epoch, and the most that is held at a time counts.
+        let train = std::iter::once(&graphs.train).chain(&graphs.later).map(training).max().unwrap_or(0);
         let serving = arena(&graphs.serve, model.serve.size("batch"), false);
         let serve = elements(&graphs.serve, false).saturating_add(serving);
         Memory { train_bytes: train.saturating_mul(F32), serve_bytes: serve.saturating_mul(F32) }

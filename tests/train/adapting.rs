@@ -2,13 +2,13 @@
 
 use super::{specs, train};
 use mtlc::base::Source;
-use mtlc::engine::weights::TensorFile;
+use mtlc::engine::weights::{TensorFile, write_tensors};
 use mtlc::engine::{ENGINES, Engine, Noise, Weights};
 use mtlc::graph::{Definition, Purpose, Role};
 use mtlc::model::{Model, Spec};
 use mtlc::ops::Op;
 use mtlc::plan::Graphs;
-use mtlc::train::{State, Step, random_batch};
+use mtlc::train::{State, Step, leave_answers, random_batch};
 use std::path::Path;
 
 /// The model of a spec, from its networks on.
@@ -133,11 +133,11 @@ fn same(a: &[f32], b: &[f32], most: f32) {
     a.iter().zip(b).for_each(|(a, b)| assert!((a - b).abs() <= most, "{a} against {b}"));
 }
 
-const CONVOLUTIONS: &str = "input image: f32[4, 6, 6]\n\
+pub const CONVOLUTIONS: &str = "input image: f32[4, 6, 6]\n\
     backbone trunk(image) = conv(8, 3) -> batch_norm -> gelu -> residual(conv(12, 3, stride: 2) -> batch_norm) -> \
     conv(8, 3, dilation: 2, bias: true) -> depthwise(3) -> conv(8, 1, groups: 2) -> flatten -> linear(16)\n\
     head label(trunk, x) = linear(3)\n";
-const TOKENS: &str = "backbone trunk(x) = linear(24) -> tanh -> reshape(3, 2, 4) -> tokens -> linear(8) -> encoder(2, 12) -> \
+pub const TOKENS: &str = "backbone trunk(x) = linear(24) -> tanh -> reshape(3, 2, 4) -> tokens -> linear(8) -> encoder(2, 12) -> \
     attention(4) -> residual(linear(6)) -> mean_tokens\n\
     head label(trunk) = linear(3)\n";
 
@@ -311,4 +311,35 @@ fn an_adapter_learns_on_the_frozen_weights_of_a_run() {
     assert!(kept.iter().all(|name| base.tensors[*name] == adapted.tensors[*name]));
     assert_eq!(run["frozen"]["tensors"], 10);
     assert!(adapted.tensors["trunk.0.lora.b"].data.iter().all(|x| *x != 0.0));
+}
+
+/// A checkpoint gives back what it was given, answers with averages, and says so when some of it is gone.
+#[test]
+fn checkpoints_keep_starts_and_averages() {
+    let text = "backbone trunk(x) = linear(8) -> norm -> relu\nhead label(trunk) = linear(3)\ntune trunk (l2sp: 0.1)\n";
+    let model = model(&format!("{text}train {{ optimizer: sgd(lr: 0.1), ema: 0.75 }}"));
+    let (first, state) = steps(&model, ENGINES[0], 3);
+    assert_eq!((state.start.len(), state.average.len()), (3, 5));
+    assert_eq!(state.start["trunk.0.weight"], first.get("trunk.0.weight").data);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("last.safetensors");
+    state.write(&path, &[]).expect("it can be written");
+    assert_eq!(State::read(&path, first.clone(), |_| &[]).expect("it is whole"), state);
+
+    let mut file = TensorFile::read(&path).expect("it is whole");
+    let metadata = file.metadata.clone();
+    leave_answers(&mut file);
+    let mut answers = first.clone();
+    answers.load(&file, "").expect("nothing but parameters is left");
+    assert_eq!(answers, *state.answers());
+    assert_ne!(answers, state.weights);
+
+    for lost in ["start/trunk.1.bias", "average/label.weight"] {
+        let whole = TensorFile::read(&path).expect("it is whole");
+        let rest = whole.tensors.iter().filter(|(name, _)| *name != lost).map(|(name, array)| (name.clone(), array));
+        let damaged = folder.path().join("damaged.safetensors");
+        write_tensors(&damaged, rest, metadata.clone()).expect("it can be written");
+        let wrong = State::read(&damaged, first.clone(), |_| &[]).expect_err("something is gone");
+        assert!(wrong.render(None, false).contains("missing or damaged"), "{lost}");
+    }
 }
