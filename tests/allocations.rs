@@ -1,10 +1,11 @@
 //! Steps and answers take no memory, once the first ones have taken what all need: an allocator counts.
 
 use crate::engine::batch;
+use crate::train::adapting;
 use mtlc::engine::{ENGINES, Weights};
 use mtlc::graph::ValueId;
 use mtlc::kernels::cpu::parallel;
-use mtlc::model::Spec;
+use mtlc::model::{Model, Spec};
 use mtlc::plan::Graphs;
 use mtlc::train::{State, Step};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -117,14 +118,18 @@ fn steady(spec: &str, size: usize) {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let spec = Spec::read(&folder.join(spec), &[]);
     let spec = spec.unwrap_or_else(|e| panic!("{}", e.diagnostics.render(e.source.as_ref(), false)));
-    let graphs = Graphs::of(&spec.model).expect("the spec is right");
-    let rows = batch(&spec.model, size, 5);
+    steady_model(&spec.model, size);
+}
+
+fn steady_model(model: &Model, size: usize) {
+    let graphs = Graphs::of(model).expect("the spec is right");
+    let rows = batch(model, size, 5);
     let engine = ENGINES[0];
-    let name = &spec.model.name;
+    let name = &model.name;
     // One thread, so that everything that is taken is taken by this one.
     parallel::with_threads(1, || {
         let mut state = State::new(Weights::initial(&graphs.train, 4));
-        let mut step = Step::new(&spec.model, engine, &graphs.train);
+        let mut step = Step::new(model, engine, &graphs.train);
         let mut train = || {
             let taken = step.take(&mut state, &rows, 1.0);
             assert!(taken.is_ok(), "{name}: the objective is no number");
@@ -161,4 +166,14 @@ steady! {
     images_to_images: "specs/unet.mtl", 1;
     depthwise_convolutions: "specs/mobilenet.mtl", 2;
     plain_layers: "tests/bench/specs/mlp.mtl", 16;
+}
+
+/// Everything that a step may do besides.
+#[test]
+fn adapters_averages_and_pulls_to_the_start() {
+    let rules = "tune trunk (adapt: lora(2, alpha: 5, dropout: 0.1), l2sp: 0.1), residual in trunk (adapt: bottleneck(3))\n\
+                 train { ema: 0.9, clip: 1 }";
+    for text in [adapting::TOKENS, adapting::CONVOLUTIONS] {
+        steady_model(&adapting::model(&format!("{text}{rules}")), 4);
+    }
 }

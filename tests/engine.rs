@@ -48,7 +48,14 @@ pub fn smooth(mut graph: Graph) -> Graph {
     for value in &mut graph.values {
         let Definition::Op { op, .. } = &mut value.definition else { continue };
         if let Some(f) = op.epilogue_mut().and_then(|epilogue| epilogue.activation.as_mut())
-            && matches!(f, Activation::Relu | Activation::Relu6 | Activation::LeakyRelu(_) | Activation::Hardsigmoid | Activation::Hardswish)
+            && matches!(
+                f,
+                Activation::Relu
+                    | Activation::Relu6
+                    | Activation::LeakyRelu(_)
+                    | Activation::Hardsigmoid
+                    | Activation::Hardswish
+            )
         {
             *f = Activation::Tanh;
         }

@@ -150,7 +150,7 @@ fn places_are_the_constructs_without_blanks() {
     let spans: Vec<_> = file.declarations.iter().map(|d| at.slice(d.span)).collect();
     assert_eq!(spans, ["head a(t) =\n  norm -> ( b )", "freeze  norm in x .. y", "balance q"]);
     let DeclarationKind::Freeze { selectors, .. } = &file.declarations[1].kind else { panic!() };
-    assert_eq!(at.slice(selectors[0].span), "norm in x .. y");
+    assert_eq!(at.slice(selectors[0].0.span), "norm in x .. y");
     assert_eq!(at.slice(file.comments[1].span), "# d");
 }
 

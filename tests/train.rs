@@ -1,7 +1,9 @@
 //! Training: against PyTorch, resumed, frozen, with labels missing, and on the embedded data.
 
+pub mod adapting;
 mod features;
 mod frozen;
+mod frozen_norms;
 mod golden;
 mod learning;
 mod resume;

@@ -20,6 +20,8 @@ pub enum PartKind {
     Column,
     Step,
     Weights,
+    Adapter,
+    Phase,
     /// Not a part but a place for settings: `train { … }`, `serve { … }`, `tune … (…)`, the options of a backbone.
     Settings,
 }
@@ -39,6 +41,8 @@ impl PartKind {
             PartKind::Column => "column",
             PartKind::Step => "preparation step",
             PartKind::Weights => "source of weights",
+            PartKind::Adapter => "adapter",
+            PartKind::Phase => "phase",
             PartKind::Settings => "settings",
         }
     }
@@ -279,6 +283,10 @@ impl Value {
             Value::Float(x) | Value::Factor(x) | Value::Duration(x) => Some(*x),
             _ => None,
         }
+    }
+
+    pub fn as_part(&self) -> Option<&Call> {
+        if let Value::Part(call) = self { Some(call) } else { None }
     }
 
     pub fn as_text(&self) -> Option<&str> {

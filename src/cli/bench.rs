@@ -95,8 +95,7 @@ impl Args {
         let mut weights = Weights::initial(&graphs.train, seed);
         if let Some(path) = &self.weights {
             let mut file = TensorFile::read(path)?;
-            // A checkpoint carries the optimizer's state, which is none of the model's.
-            file.tensors.retain(|name, _| !name.starts_with("optimizer/"));
+            crate::train::leave_answers(&mut file);
             weights.load(&file, "")?;
         }
         let first = self.dump.as_ref().map(|_| weights.clone());

@@ -269,9 +269,9 @@ fn goes_on(built: &Built, run: Run, record: RunRecord) -> Checked<Start<'_>> {
     if record.data != sources.fingerprints() {
         return Err(changed("the data has", &run).into());
     }
-    let optimizer = optimizers::build(model.train.part("optimizer"));
+    let slots = |epoch| optimizers::build(model.phase(epoch).optimizer).slots();
     let fresh = Weights::initial(&graphs.train, model.train.int("seed") as u64);
-    let state = State::read(&run.path("last.safetensors"), fresh, optimizer.slots())?;
+    let state = State::read(&run.path("last.safetensors"), fresh, slots)?;
     let history = History::read(&run.path("metrics.jsonl"), state.counters.epoch)?;
     run.sweep();
     Ok(Start { run, sources, state, history, record })

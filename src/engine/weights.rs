@@ -126,11 +126,18 @@ impl Weights {
         Err(if more > 0 { diagnostic.note(format!("and {more} more")) } else { diagnostic }.into())
     }
 
-    /// Replaces the parameters of a network by the tensors of a file that these rules give them, or tells every difference.
-    pub fn import(&mut self, file: &TensorFile, rules: &Rules, network: &str, may_differ: bool) -> Result<Report> {
+    /// Replaces the parameters of a network by the tensors of a file that these rules give them, or tells every difference. What
+    /// `begins` by itself is left as it is.
+    pub fn import(
+        &mut self,
+        file: &TensorFile,
+        rules: &Rules,
+        (network, begins): (&str, &dyn Fn(&str) -> bool),
+        may_differ: bool,
+    ) -> Result<Report> {
         let own = format!("{network}.");
-        let parameters: Vec<(String, Vec<usize>)> =
-            self.iter().filter(|(path, _)| path.starts_with(&own)).map(|(p, a)| (p.clone(), a.dims.clone())).collect();
+        let parameters = self.iter().filter(|(path, _)| path.starts_with(&own) && !begins(path));
+        let parameters: Vec<(String, Vec<usize>)> = parameters.map(|(p, a)| (p.clone(), a.dims.clone())).collect();
         let Assigned { values, report } = assign(file, rules, network, &parameters, may_differ)?;
         for (path, data) in values {
             self.get_mut(&path).data = data;

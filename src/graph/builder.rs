@@ -67,12 +67,24 @@ impl Builder {
         self.leaf(Leaf::Presence(target.into()), Type::batched(DType::F32, &[]), false, target)
     }
 
-    /// A parameter or statistic at `path`. Asking twice for one path gives one parameter.
+    /// A parameter or statistic at `path`, of the layer one segment above. Asking twice for one path gives one parameter.
     pub fn parameter(&mut self, path: &str, dims: &[usize], init: Init, role: Role, kind: &str) -> ValueId {
-        let parameter = Parameter { dims: dims.to_vec(), init, role, kind: kind.into() };
+        let layer = path.rsplit_once('.').map_or(path, |(layer, _)| layer);
+        let parameter =
+            Parameter { dims: dims.to_vec(), init, role, layer: layer.into(), kind: kind.into(), added: false };
+        self.declare(path, parameter)
+    }
+
+    /// The same, with everything said about it.
+    pub fn declare(&mut self, path: &str, parameter: Parameter) -> ValueId {
+        let (ty, taped) = (Type::fixed(DType::F32, &parameter.dims), parameter.role == Role::Trained);
         self.graph.parameters.entry(path.into()).or_insert(parameter);
-        let ty = Type::fixed(DType::F32, dims);
-        self.leaf(Leaf::Parameter(path.into()), ty, role == Role::Trained, path)
+        self.leaf(Leaf::Parameter(path.into()), ty, taped, path)
+    }
+
+    /// Whether there is a parameter at `path`.
+    pub fn has_parameter(&self, path: &str) -> bool {
+        self.graph.parameters.contains_key(path)
     }
 
     /// The dropout mask of a layer, of the type of what it masks.

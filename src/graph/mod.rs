@@ -145,8 +145,12 @@ pub struct Parameter {
     pub dims: Vec<usize>,
     pub init: Init,
     pub role: Role,
-    /// The kind of layer that it belongs to, as `freeze` and `tune` select by: `linear`, `norm`, ….
+    /// The path of the layer that it belongs to, and the layer's kind, as `freeze` and `tune` select by: `linear`, `norm`, ….
+    pub layer: String,
     pub kind: String,
+    /// Whether an adapter added it to the layer, so that weights from elsewhere lack it.
+    #[serde(default)]
+    pub added: bool,
 }
 
 impl Parameter {
@@ -234,6 +238,12 @@ impl Graph {
         }
         kept.into_iter().for_each(|id| last[id.0] = None);
         last
+    }
+
+    /// Whether a parameter belongs to the layer at a path, or to one below.
+    pub fn has_parameters(&self, path: &str) -> bool {
+        let below = |layer: &str| layer.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        self.parameters.values().any(|p| below(&p.layer))
     }
 
     /// What training minimises, in a graph that has it.

@@ -2,8 +2,10 @@
 
 use crate::base::{DType, Diagnostic, Diagnostics, Dim, Result, Type};
 use crate::data::FieldType;
-use crate::graph::{Graph, Mode, Role};
-use crate::model::{Measure, Model, Port, Selection, Term};
+use crate::graph::{Graph, Parameter, Role};
+use crate::model::{Measure, Model, Phase, Port, Selection, Term};
+use crate::parts::adapters;
+use crate::parts::cell::Hold;
 use crate::parts::losses::Takes;
 use crate::parts::metrics::{self, elements::channel_axis};
 use std::cell::RefCell;
@@ -12,7 +14,7 @@ use std::collections::BTreeSet;
 /// Whether every `freeze` and `tune` meets a layer.
 pub fn selections(model: &Model, seen: &RefCell<Vec<(String, String)>>, diagnostics: &mut Diagnostics) {
     let seen = seen.borrow();
-    let frozen = model.freezes.iter().flat_map(|f| &f.selections).map(|s| ("freeze", s));
+    let frozen = model.freezes.iter().map(|f| ("freeze", &f.selection));
     let tuned = model.tunes.iter().map(|t| ("tune", &t.selection));
     for (word, selection) in frozen.chain(tuned) {
         for path in &selection.paths {
@@ -31,10 +33,78 @@ pub fn selections(model: &Model, seen: &RefCell<Vec<(String, String)>>, diagnost
                 Some(kind) if known.contains(path.as_str()) => {
                     diagnostic.help(format!("there is no {kind} layer below `{path}`"))
                 }
+                _ if path.contains('*') => diagnostic
+                    .help("`*` stands for any letters of one segment, and in quotes `**` for any segments")
+                    .note(format!("paths begin like {}", begin(&known))),
                 _ => diagnostic.suggest(path, below),
             });
         }
     }
+}
+
+/// Whether a `freeze` that says what becomes of norms meets one.
+pub fn norms(model: &Model, seen: &RefCell<Vec<(String, String)>>, diagnostics: &mut Diagnostics) {
+    for freeze in model.freezes.iter().filter(|f| f.norm != Hold::Everything) {
+        let is_norm = |(path, kind): &(String, String)| kind == "norm" && freeze.selection.contains(path, kind);
+        if !seen.borrow().iter().any(is_norm) {
+            let message = format!("there is no norm in `{}`", freeze.selection);
+            let diagnostic = Diagnostic::error(message).at(freeze.selection.span);
+            diagnostics.push(diagnostic.help("leave `norm` out: the option says what becomes of norms"));
+        }
+    }
+}
+
+/// Whether rates that fall with the depth meet a network that has some.
+pub fn depths(model: &Model, graph: &Graph, diagnostics: &mut Diagnostics) {
+    if diagnostics.has_errors() {
+        return;
+    }
+    for tune in model.tunes.iter().filter(|t| t.layer_decay.is_some()) {
+        let meant = graph.parameters.values().filter(|p| tune.selection.contains(&p.layer, &p.kind));
+        let depth = meant.filter_map(|p| model.depth(&p.layer, |path| graph.has_parameters(path)));
+        if depth.map(|(_, layers)| layers).max().unwrap_or(0) < 2 {
+            let message = format!("`{}` lies in no network of several layers, so no rate falls", tune.selection);
+            let diagnostic = Diagnostic::error(message).at(tune.selection.span);
+            diagnostics
+                .push(diagnostic.help("`layer_decay` counts the stages of a network, and the copies of `repeat`"));
+        }
+    }
+}
+
+/// Whether every adapter meets a layer that it can adapt, and may learn at some time.
+pub fn adapters(model: &Model, graph: &Graph, diagnostics: &mut Diagnostics) {
+    if diagnostics.has_errors() {
+        return;
+    }
+    for tune in &model.tunes {
+        let Some(call) = &tune.adapt else { continue };
+        let (adapter, selection) = (adapters::build(call), &tune.selection);
+        let own = |(path, p): &(&String, &Parameter)| {
+            let decides = model.adapting(&p.layer, &p.kind).is_some_and(|t| std::ptr::eq(t, tune));
+            let name = path.strip_prefix(&p.layer).unwrap_or(path).trim_start_matches('.');
+            decides && (p.added || adapter.trains(name))
+        };
+        let mut own = graph.parameters.iter().filter(own).peekable();
+        if own.peek().is_none() {
+            let name = call.signature.name;
+            let diagnostic = Diagnostic::error(format!("`{name}` meets nothing in `{selection}` that it can adapt"));
+            diagnostics.push(diagnostic.at(selection.span).help(adapters::adapts(call)));
+            continue;
+        }
+        let held = |p: &Parameter| model.turns().iter().all(|t| model.hold(&p.layer, &p.kind, *t) == Hold::Everything);
+        if own.all(|(_, p)| held(p)) {
+            let message = format!("`{selection}` is frozen throughout, and what adapts it too");
+            let diagnostic = Diagnostic::error(message).at(selection.span);
+            diagnostics.push(diagnostic.help("leave the `freeze` out: `adapt` keeps the weights of what it adapts"));
+        }
+    }
+}
+
+/// The shortest paths, as far as a message wants them.
+fn begin(known: &BTreeSet<&str>) -> String {
+    let mut paths: Vec<&str> = known.iter().copied().collect();
+    paths.sort_by_key(|path| path.split('.').count());
+    paths.iter().take(6).map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether a loss can compare a head's values with a target.
@@ -141,17 +211,17 @@ pub fn measure(measure: &Measure, prediction: &Type, target: &Port) -> Option<Di
 }
 
 /// Whether training can reach what it should: every loss feeds a trained parameter, every trained head has a loss.
-pub fn training(model: &Model, graph: &Graph, epoch: u64) -> Result<()> {
+pub fn training(model: &Model, graph: &Graph, phase: &Phase) -> Result<()> {
     let mut diagnostics = Diagnostics::default();
-    if graph.mode != Mode::Train || epoch > 0 {
-        return Ok(());
-    }
     for term in &model.terms {
         let output = graph.outputs.iter().find(|o| o.name == term.name && o.purpose == crate::graph::Purpose::Loss);
         if output.is_some_and(|o| !graph.value(o.value).taped) {
             let diagnostic =
                 Diagnostic::error(format!("no trained parameter lies below the loss `{}`", term.name)).at(term.span);
             let help = match model.freezes.is_empty() {
+                _ if phase.probes => {
+                    "a phase that probes trains the heads alone: give the head a layer with parameters"
+                }
                 true => "give the head a layer with parameters, such as `linear`",
                 false => "freeze less, or give the head a layer with parameters",
             };

@@ -12,8 +12,19 @@ use crate::model::Model;
 use crate::parts::{balancers, losses};
 use network::Lowering;
 
-/// The graph of a model at an epoch, counted from 0.
+/// The graph of a model at an epoch, counted from 0. At the first one, what later phases train is checked too.
 pub fn lower(model: &Model, mode: Mode, epoch: u64) -> Result<Graph> {
+    let graph = graph(model, mode, epoch)?;
+    if mode == Mode::Train && epoch == 0 {
+        check::training(model, &graph, &model.phase(0))?;
+        for phase in model.phases().iter().filter(|phase| phase.start > 0) {
+            check::training(model, &self::graph(model, mode, phase.start)?, phase)?;
+        }
+    }
+    Ok(graph)
+}
+
+fn graph(model: &Model, mode: Mode, epoch: u64) -> Result<Graph> {
     let mut lowering = Lowering::new(model, mode, epoch);
     for network in &model.networks {
         lowering.network(network);
@@ -23,10 +34,14 @@ pub fn lower(model: &Model, mode: Mode, epoch: u64) -> Result<Graph> {
     if !diagnostics.has_errors() {
         check::selections(model, &seen, &mut diagnostics);
     }
+    if !diagnostics.has_errors() {
+        check::norms(model, &seen, &mut diagnostics);
+    }
     let graph = finish(model, graph, &values, &mut diagnostics);
+    check::adapters(model, &graph, &mut diagnostics);
+    check::depths(model, &graph, &mut diagnostics);
     let graph = diagnostics.into_result(graph)?;
     verify(&graph).unwrap_or_else(|broken| panic!("bug: {broken}"));
-    check::training(model, &graph, epoch)?;
     Ok(graph)
 }
 

@@ -186,7 +186,7 @@ impl<'a> Lowering<'a> {
 
     fn policy(&self, path: &str, kind: &str) -> Policy {
         self.seen.borrow_mut().push((path.into(), kind.into()));
-        Policy { frozen: self.model.is_frozen(path, kind, self.epoch) }
+        self.model.policy(path, kind, self.epoch)
     }
 }
 

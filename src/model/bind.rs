@@ -182,7 +182,17 @@ impl Binder {
     ) -> Option<Value> {
         let kinds = if let Kind::Either(kinds) = kind { kinds } else { std::slice::from_ref(kind) };
         let names_layers = kinds.iter().any(|k| matches!(k, Kind::Chain));
-        let value = self.evaluate(expr, scope, names_layers || kinds.iter().any(|k| matches!(k, Kind::Part(_))))?;
+        if let (Kind::List(Kind::Part(part)), ExprKind::List(items)) = (kind, &expr.kind) {
+            let each = |item| {
+                let call = self.part(item, *part, scope)?.call;
+                Some(Arg { value: Value::Part(call), span: item.span })
+            };
+            // Every item is bound before the first that is wrong counts, so that all of them are told.
+            let bound: Vec<Option<Arg>> = items.iter().map(each).collect();
+            return bound.into_iter().collect::<Option<_>>().map(Value::List);
+        }
+        let parts = |k: &Kind| matches!(k, Kind::Part(_) | Kind::List(Kind::Part(_)));
+        let value = self.evaluate(expr, scope, names_layers || kinds.iter().any(parts))?;
         if let Some(value) = value.as_ref().and_then(|v| kinds.iter().find_map(|k| fits(k, v))) {
             return Some(value);
         }

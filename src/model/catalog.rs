@@ -1,6 +1,6 @@
 //! Every name of the language, by kind.
 
-use super::settings;
+use super::{phase, settings};
 use crate::base::signature::{PartKind, Signature};
 use crate::{data, parts};
 
@@ -18,7 +18,11 @@ pub fn catalog(kind: PartKind) -> Vec<&'static Signature> {
         PartKind::Column => data::columns(),
         PartKind::Step => data::steps().into_iter().chain([&settings::PREPARE_FOR]).collect(),
         PartKind::Weights => vec![&settings::FILE, &settings::RUN],
-        PartKind::Settings => vec![&settings::TRAIN, &settings::SERVE, &settings::TUNE, &settings::BACKBONE],
+        PartKind::Adapter => parts::adapters::signatures(),
+        PartKind::Phase => vec![&phase::PROBE, &phase::FINETUNE],
+        PartKind::Settings => {
+            vec![&settings::TRAIN, &settings::SERVE, &settings::FREEZE, &settings::TUNE, &settings::BACKBONE]
+        }
     }
 }
 
@@ -36,6 +40,8 @@ pub fn pages() -> &'static [(&'static str, PartKind)] {
         ("Columns", PartKind::Column),
         ("Preparation steps", PartKind::Step),
         ("Weights", PartKind::Weights),
+        ("Adapters", PartKind::Adapter),
+        ("Phases", PartKind::Phase),
         ("Settings", PartKind::Settings),
     ]
 }

@@ -34,7 +34,10 @@ pub struct LayerNode {
     pub before_norm: bool,
     /// The layer as the spec wrote it, shortened, for messages.
     pub text: String,
+    /// Its place in the spec; of a layer of the library that of the call.
     pub span: Span,
+    /// Its place in the text that it was written in, the spec's or the library's.
+    pub origin: Span,
 }
 
 impl std::fmt::Debug for Tree {
@@ -297,6 +300,7 @@ impl<'a, 'b> Expander<'a, 'b> {
             before_norm: false,
             text: shorten(self.source.slice(expr.span)),
             span: self.stands_for.unwrap_or(expr.span),
+            origin: expr.span,
         })))
     }
 

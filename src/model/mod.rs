@@ -5,9 +5,11 @@
 
 mod bind;
 mod catalog;
+mod depth;
 mod expand;
 mod library;
 mod overrides;
+mod phase;
 mod print;
 mod project;
 mod reference;
@@ -19,6 +21,7 @@ mod spec;
 pub use catalog::{catalog, pages};
 pub use expand::{LayerNode, Published, Tree};
 pub use overrides::override_setting;
+pub use phase::Phase;
 pub use print::{call as print_call, print};
 pub use project::Project;
 pub use reference::reference;
@@ -30,6 +33,7 @@ pub use spec::{Failure, Spec, read_spec};
 use crate::base::Span;
 use crate::base::signature::{Args, Call};
 use crate::data::{DataSpec, FieldType};
+use crate::parts::cell::Hold;
 use crate::weights::Rules;
 
 /// A complete, typed model.
@@ -106,10 +110,11 @@ pub enum WeightsFrom {
     Run { model: String, last: bool },
 }
 
-/// A `freeze`: what it selects, and until which epoch it holds.
+/// One selection of a `freeze`: what it does to norms, and until which epoch it holds.
 #[derive(Clone, Debug)]
 pub struct Freeze {
-    pub selections: Vec<Selection>,
+    pub selection: Selection,
+    pub norm: Hold,
     pub until: Option<u64>,
 }
 
@@ -119,6 +124,11 @@ pub struct Tune {
     pub selection: Selection,
     pub lr: Option<LearningRate>,
     pub weight_decay: Option<f64>,
+    /// What the rate is multiplied by for each layer that lies behind; see [`Model::depth`].
+    pub layer_decay: Option<f64>,
+    /// The gradient gets this times the distance from the start.
+    pub l2sp: Option<f64>,
+    pub adapt: Option<Call>,
 }
 
 /// One loss of `minimize`: a task.
@@ -153,9 +163,11 @@ impl Model {
         self.networks.iter().filter(|n| n.kind == NetworkKind::Head)
     }
 
-    /// The epochs at which a freeze ends, so that the graph changes.
-    pub fn thaw_epochs(&self) -> Vec<u64> {
-        let mut epochs: Vec<u64> = self.freezes.iter().filter_map(|f| f.until).collect();
+    /// The epochs, counted from 0, from which on another graph is trained than before; the first is 0.
+    pub fn turns(&self) -> Vec<u64> {
+        let last = self.train.size("epochs") as u64;
+        let mut epochs: Vec<u64> = self.freezes.iter().filter_map(|f| f.until).filter(|end| *end < last).collect();
+        epochs.extend(self.phases().iter().map(|phase| phase.start));
         epochs.sort_unstable();
         epochs.dedup();
         epochs

@@ -3,6 +3,7 @@
 use super::{LearningRate, Model, NetworkKind, Tree, WeightsFrom};
 use crate::base::signature::{Arg, Args, Call, Value};
 use crate::data::FieldType;
+use crate::parts::cell::Hold;
 use std::fmt::Write;
 
 pub fn print(model: &Model) -> String {
@@ -39,9 +40,13 @@ pub fn print(model: &Model) -> String {
         tree(&mut out, &network.body, 1);
     }
     for freeze in &model.freezes {
-        let selections: Vec<String> = freeze.selections.iter().map(ToString::to_string).collect();
         let until = freeze.until.map(|e| format!(" until epoch {e}")).unwrap_or_default();
-        let _ = writeln!(out, "freeze {}{until}", selections.join(", "));
+        let norm = match freeze.norm {
+            Hold::Nothing => " norm: train",
+            Hold::Statistics => " norm: affine",
+            Hold::Everything => "",
+        };
+        let _ = writeln!(out, "freeze {}{norm}{until}", freeze.selection);
     }
     for tune in &model.tunes {
         let lr = tune.lr.map(|lr| match lr {
@@ -49,7 +54,11 @@ pub fn print(model: &Model) -> String {
             LearningRate::Absolute(x) => format!(" lr: {x}"),
         });
         let decay = tune.weight_decay.map(|d| format!(" weight_decay: {d}"));
-        let _ = writeln!(out, "tune {}{}{}", tune.selection, lr.unwrap_or_default(), decay.unwrap_or_default());
+        let layers = tune.layer_decay.map(|d| format!(" layer_decay: {d}"));
+        let pull = tune.l2sp.map(|d| format!(" l2sp: {d}"));
+        let adapt = tune.adapt.as_ref().map(|a| format!(" adapt: {}", call(a)));
+        let settings = [lr, decay, layers, pull, adapt].into_iter().flatten().collect::<String>();
+        let _ = writeln!(out, "tune {}{settings}", tune.selection);
     }
     for term in &model.terms {
         let _ = writeln!(out, "task {}: {} * {}", term.name, term.weight, call(&term.loss));

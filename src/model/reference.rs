@@ -31,8 +31,10 @@ fn introduction(kind: PartKind) -> &'static str {
         PartKind::Column => "First in the chain of a field of `data`.",
         PartKind::Step => "Behind the column, in the chain of a field of `data`.",
         PartKind::Weights => "As `weights` of a `backbone` or a `head`, in place of a file.",
+        PartKind::Adapter => "As `adapt` in `tune`.",
+        PartKind::Phase => "In the list `phases` of `train`.",
         PartKind::Settings => {
-            "The keys of `train { … }`, `serve { … }` and `tune … (…)`, and the options of a `backbone`."
+            "The keys of `train { … }`, `serve { … }`, `freeze … (…)` and `tune … (…)`, and the options of a `backbone`."
         }
     }
 }

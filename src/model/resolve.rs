@@ -11,10 +11,11 @@ use super::bind::{Binder, Scope};
 use super::expand::Block;
 use super::select::select;
 use super::settings::{self, LearningRate};
-use super::{Freeze, Model, Network, Tune};
-use crate::base::signature::{Args, Signature, Value};
+use super::{Freeze, Model, Network, NetworkKind, Tune, phase};
+use crate::base::signature::{Arg, Args, Signature, Value};
 use crate::base::{Diagnostic, Diagnostics, Result, Source, Span};
 use crate::parts;
+use crate::parts::cell::Hold;
 use crate::syntax::ast::{Argument, DeclarationKind, File, Selector, Setting};
 use networks::read_vocabularies;
 use std::cell::Cell;
@@ -70,7 +71,8 @@ impl<'a> Resolver<'a> {
         for declaration in &file.declarations {
             match &declaration.kind {
                 DeclarationKind::Freeze { selectors, until } => {
-                    let selections = selectors.iter().filter_map(|s| self.selection(s, &networks)).collect();
+                    let end = until.as_ref().map(|(epoch, _)| *epoch);
+                    freezes.extend(selectors.iter().filter_map(|(s, a)| self.freeze(s, a, end, &networks)));
                     if let Some((0, span)) = until {
                         self.report(
                             Diagnostic::error("epochs count from 1: until epoch 0 nothing is frozen")
@@ -78,7 +80,6 @@ impl<'a> Resolver<'a> {
                                 .help("`until epoch 1` freezes the first epoch"),
                         );
                     }
-                    freezes.push(Freeze { selections, until: until.as_ref().map(|(epoch, _)| *epoch) });
                 }
                 DeclarationKind::Tune(items) => {
                     tunes.extend(items.iter().filter_map(|(s, arguments)| self.tune(s, arguments, &networks)));
@@ -91,16 +92,13 @@ impl<'a> Resolver<'a> {
         }
         read_vocabularies(&mut inputs, &networks);
         let data = self.data(&data, &inputs, &targets, &networks);
-        let train = self.settings(&settings::TRAIN, &train);
+        let train = self.training(&train, &networks);
         let serve = self.settings(&settings::SERVE, &serve)?;
         if serve.int("port") > i64::from(u16::MAX) {
             let span = serve.span("port").unwrap_or_default();
             self.report(Diagnostic::error("a port is a number up to 65535").at(span));
         }
         let train = train?;
-        if let Some(diagnostic) = parts::optimizers::check(train.part("optimizer")) {
-            self.report(diagnostic);
-        }
         let model = Model {
             name: name?,
             inputs,
@@ -181,6 +179,27 @@ impl<'a> Resolver<'a> {
         select(selector, networks).map_err(|d| self.report(d)).ok()
     }
 
+    fn freeze(
+        &mut self,
+        selector: &Selector,
+        arguments: &[Argument],
+        until: Option<u64>,
+        networks: &[Network],
+    ) -> Option<Freeze> {
+        let bound = self.binder.call(&settings::FREEZE, arguments, None, selector.span, &Scope::new());
+        let selection = self.selection(selector, networks)?;
+        let norm = match bound?.call.args.text("norm") {
+            "train" => Hold::Nothing,
+            "affine" => Hold::Statistics,
+            _ => Hold::Everything,
+        };
+        if norm == Hold::Nothing && selection.kind.as_deref() == Some("norm") {
+            let diagnostic = Diagnostic::error("norms that train are not frozen, so this freezes nothing");
+            self.report(diagnostic.at(selector.span).help("leave it out, or write `(norm: affine)`"));
+        }
+        Some(Freeze { selection, norm, until })
+    }
+
     fn tune(&mut self, selector: &Selector, arguments: &[Argument], networks: &[Network]) -> Option<Tune> {
         let bound = self.binder.call(&settings::TUNE, arguments, None, selector.span, &Scope::new());
         let selection = self.selection(selector, networks)?;
@@ -190,7 +209,45 @@ impl<'a> Resolver<'a> {
             _ => arg.value.as_float().map(LearningRate::Absolute),
         });
         let weight_decay = args.get("weight_decay").and_then(|arg| arg.value.as_float());
-        Some(Tune { selection, lr, weight_decay })
+        let layer_decay = args.get("layer_decay").and_then(|arg| arg.value.as_float());
+        let l2sp = args.get("l2sp").and_then(|arg| arg.value.as_float());
+        let adapt = args.get("adapt").and_then(|arg| arg.value.as_part()).cloned();
+        Some(Tune { selection, lr, weight_decay, layer_decay, l2sp, adapt })
+    }
+
+    /// The settings of `train`. Where there are phases, their epochs add up to `epochs`.
+    fn training(&mut self, blocks: &[&[Setting]], networks: &[Network]) -> Option<Args> {
+        let mut train = self.settings(&settings::TRAIN, blocks)?;
+        let given = |name: &str| blocks.iter().flat_map(|b| b.iter()).find(|s| s.name.text == name);
+        let mut optimizers = vec![train.part("optimizer").clone()];
+        if train.has("phases") {
+            let phases = train.list("phases").to_vec();
+            let span = train.span("phases").unwrap_or_default();
+            if phases.is_empty() {
+                let diagnostic = Diagnostic::error("a training has one phase at least").at(span);
+                self.report(diagnostic.help("`phases: [probe(epochs: 2), finetune(epochs: 8)]`"));
+                return None;
+            }
+            if let Some(epochs) = given("epochs") {
+                let sum = phase::epochs(&train);
+                let diagnostic =
+                    Diagnostic::error("each phase has its epochs, so `epochs` cannot be given beside them");
+                let diagnostic = diagnostic.at(epochs.name.span).label(span, format!("these are {sum}"));
+                self.report(diagnostic.help("leave `epochs` out, and change those of the phases"));
+            }
+            for call in phases.iter().filter_map(|arg| arg.value.as_part()) {
+                let probes = call.signature.name == phase::PROBE.name;
+                if probes && networks.iter().all(|n| n.kind == NetworkKind::Head) {
+                    let diagnostic = Diagnostic::error("`probe` freezes backbones, and there is none").at(call.span);
+                    self.report(diagnostic.help("`finetune` is the phase that freezes nothing"));
+                }
+                optimizers.extend(call.args.get("optimizer").and_then(|arg| arg.value.as_part()).cloned());
+            }
+            let epochs = i64::try_from(phase::epochs(&train)).unwrap_or(i64::MAX);
+            train.0.insert("epochs", Arg { value: Value::Int(epochs), span });
+        }
+        optimizers.iter().filter_map(parts::optimizers::check).for_each(|d| self.report(d));
+        Some(train)
     }
 
     fn settings(&mut self, signature: &'static Signature, blocks: &[&[Setting]]) -> Option<Args> {

@@ -1,14 +1,16 @@
 //! What `freeze` and `tune` point at, as patterns over paths.
 
 use super::expand::Tree;
-use super::{Model, Network};
+use super::{Model, Network, NetworkKind, Tune};
 use crate::base::{Diagnostic, Span};
-use crate::syntax::ast::Selector;
+use crate::parts::adapters;
+use crate::parts::cell::{Hold, Policy};
+use crate::syntax::ast::{Place, Selector};
 
 /// Layers by path and kind.
 #[derive(Clone, Debug)]
 pub struct Selection {
-    /// Any of these paths, and all below. A segment may be `*`.
+    /// Any of these patterns, and all below. In a segment `*` stands for any letters; the segment `**` for any segments.
     pub paths: Vec<String>,
     /// Only layers of this kind.
     pub kind: Option<String>,
@@ -31,10 +33,46 @@ impl std::fmt::Display for Selection {
     }
 }
 
-/// Whether `path` is `pattern` or lies below it.
+/// Whether `path` fits `pattern` or lies below what does.
 fn is_below(path: &str, pattern: &str) -> bool {
-    let mut segments = path.split('.');
-    pattern.split('.').all(|p| segments.next().is_some_and(|s| p == "*" || p == s))
+    let (path, pattern): (Vec<&str>, Vec<&str>) = (path.split('.').collect(), pattern.split('.').collect());
+    segments_fit(&path, &pattern)
+}
+
+fn segments_fit(path: &[&str], pattern: &[&str]) -> bool {
+    match pattern {
+        [] => true,
+        ["**", rest @ ..] => (0..=path.len()).any(|skipped| segments_fit(&path[skipped..], rest)),
+        [first, rest @ ..] => {
+            path.first().is_some_and(|segment| letters_fit(segment, first)) && segments_fit(&path[1..], rest)
+        }
+    }
+}
+
+/// Whether a segment fits a pattern in which `*` stands for any letters, also none.
+fn letters_fit(segment: &str, pattern: &str) -> bool {
+    match pattern.split_once('*') {
+        None => segment == pattern,
+        Some((before, rest)) => segment.strip_prefix(before).is_some_and(|tail| {
+            let cuts = tail.char_indices().map(|(at, _)| at).chain([tail.len()]);
+            cuts.into_iter().any(|at| letters_fit(&tail[at..], rest))
+        }),
+    }
+}
+
+/// What is wrong with the text of a pattern.
+fn check_pattern(text: &str, span: Span) -> Result<(), Diagnostic> {
+    let letter = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '*';
+    let stars = |segment: &str| segment.contains("**") && segment != "**";
+    match text.split('.').find(|s| s.is_empty() || !s.chars().all(letter) || stars(s)) {
+        None => Ok(()),
+        Some(segment) => Err(Diagnostic::error(format!("`{text}` is no pattern of paths"))
+            .label(
+                span,
+                if segment.is_empty() { "a segment is empty".into() } else { format!("because of `{segment}`") },
+            )
+            .help("`*` stands for any letters of one segment, `**` for any segments: `\"trunk.**.norm*\"`")),
+    }
 }
 
 /// The selection that a selector means, ranges written out.
@@ -49,14 +87,18 @@ pub fn select(selector: &Selector, networks: &[Network]) -> Result<Selection, Di
             return Err(diagnostic.suggest(&name.text, kinds));
         }
     }
-    let first = selector.path.to_string();
-    let paths = match &selector.to {
-        None => vec![first],
-        Some(to) => {
+    let paths = match &selector.place {
+        Place::Path(path) => vec![path.to_string()],
+        Place::Pattern(text) => {
+            check_pattern(text, selector.span)?;
+            vec![text.clone()]
+        }
+        Place::Range(from, to) => {
+            let first = from.to_string();
             let found = range(&first, &to.to_string(), networks);
             found.ok_or_else(|| {
                 let known: Vec<&str> = networks.iter().flat_map(|n| paths(&n.body)).collect();
-                for (path, span) in [(&selector.path, selector.path.span), (to, to.span)] {
+                for (path, span) in [(from, from.span), (to, to.span)] {
                     let path = path.to_string();
                     if !known.contains(&path.as_str()) {
                         let near = known.iter().copied().filter(|k| k.split('.').count() <= path.split('.').count());
@@ -105,9 +147,29 @@ fn in_tree(from: &str, to: &str, tree: &Tree) -> Option<Vec<String>> {
 }
 
 impl Model {
-    /// Whether a layer is frozen at an epoch, counted from 0.
-    pub fn is_frozen(&self, path: &str, kind: &str, epoch: u64) -> bool {
-        let holds = |f: &&super::Freeze| f.until.is_none_or(|end| epoch < end);
-        self.freezes.iter().filter(holds).any(|f| f.selections.iter().any(|s| s.contains(path, kind)))
+    /// What was decided for a layer at an epoch.
+    pub fn policy(&self, path: &str, kind: &str, epoch: u64) -> Policy {
+        let adapt = self.adapting(path, kind).and_then(|tune| tune.adapt.as_ref()).map(adapters::build);
+        Policy { hold: self.hold(path, kind, epoch), adapt }
+    }
+
+    /// The `tune` that says how a layer is adapted: the last of those that name it.
+    pub fn adapting(&self, path: &str, kind: &str) -> Option<&Tune> {
+        self.tunes.iter().rev().find(|tune| tune.adapt.is_some() && tune.selection.contains(path, kind))
+    }
+
+    /// How much of a layer is frozen at an epoch, counted from 0. Of several that name it, the one that holds most decides; a
+    /// phase that probes holds every backbone.
+    pub fn hold(&self, path: &str, kind: &str, epoch: u64) -> Hold {
+        let of_backbone = || {
+            let network = self.networks.iter().find(|n| path.split('.').next() == Some(&n.name));
+            network.is_some_and(|n| n.kind == NetworkKind::Backbone)
+        };
+        if self.phase(epoch).probes && of_backbone() {
+            return Hold::Everything;
+        }
+        let holds = |f: &&super::Freeze| f.until.is_none_or(|end| epoch < end) && f.selection.contains(path, kind);
+        let of_layer = |f: &super::Freeze| if kind == "norm" { f.norm } else { Hold::Everything };
+        self.freezes.iter().filter(holds).map(of_layer).max().unwrap_or_default()
     }
 }

@@ -9,7 +9,12 @@ pub static TRAIN: Signature = Signature {
     kind: PartKind::Settings,
     summary: "how to train",
     params: &[
-        Param::with("epochs", Kind::Count, "10", "passes over the training rows"),
+        Param::with("epochs", Kind::Count, "10", "passes over the training rows; with `phases`, the sum of theirs"),
+        Param::optional(
+            "phases",
+            Kind::List(&Kind::Part(PartKind::Phase)),
+            "stretches of the training, one after the other, such as `[probe(epochs: 2), finetune(epochs: 8)]`",
+        ),
         Param::with("batch", Kind::Count, "32", "rows of a step"),
         Param::with("optimizer", Kind::Part(PartKind::Optimizer), "adam", "how gradients move the parameters"),
         Param::with("schedule", Kind::Part(PartKind::Schedule), "constant", "how the learning rate changes"),
@@ -17,6 +22,11 @@ pub static TRAIN: Signature = Signature {
             "clip",
             Kind::Positive,
             "the largest norm of all gradients together; longer ones are scaled down",
+        ),
+        Param::optional(
+            "ema",
+            Kind::Fraction,
+            "how much of the running average of the parameters a step keeps; the average is what is evaluated and served",
         ),
         Param::with("seed", Kind::Whole, "0", "of initial parameters, shuffling and dropout"),
         Param::optional("patience", Kind::Count, "stop after so many epochs without a better validation objective"),
@@ -69,6 +79,20 @@ pub static SERVE: Signature = Signature {
     ],
 };
 
+/// `freeze SELECTION (…)`.
+pub static FREEZE: Signature = Signature {
+    name: "freeze",
+    kind: PartKind::Settings,
+    summary: "what becomes of the norms among frozen layers",
+    params: &[Param::with(
+        "norm",
+        Kind::Word(&["frozen", "affine", "train"]),
+        "frozen",
+        "`frozen`: running statistics are used and kept, like all parameters; `affine`: the same, and scale and shift are \
+         trained; `train`: norms train as if nothing froze them",
+    )],
+};
+
 /// `tune SELECTION (…)`.
 pub static TUNE: Signature = Signature {
     name: "tune",
@@ -81,6 +105,21 @@ pub static TUNE: Signature = Signature {
             "learning rate, as a multiple of the optimizer's (`0.1x`) or by itself (`1e-4`)",
         ),
         Param::optional("weight_decay", Kind::NonNegative, "weight decay in place of the optimizer's"),
+        Param::optional(
+            "layer_decay",
+            Kind::Fraction,
+            "what the rate is multiplied by for each layer of the network that lies behind; the last layer has the whole rate",
+        ),
+        Param::optional(
+            "l2sp",
+            Kind::NonNegative,
+            "strength of a pull towards the values that the parameters started from",
+        ),
+        Param::optional(
+            "adapt",
+            Kind::Part(PartKind::Adapter),
+            "train these few numbers of the layers, or beside them, and freeze the rest",
+        ),
     ],
 };
 

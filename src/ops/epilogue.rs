@@ -45,11 +45,9 @@ impl Activation {
     /// Whether its slope follows from its result alone, so that a gradient needs nothing else.
     pub fn slope_from_result(self) -> bool {
         match self {
-            Activation::Relu
-            | Activation::Relu6
-            | Activation::Hardsigmoid
-            | Activation::Sigmoid
-            | Activation::Tanh => true,
+            Activation::Relu | Activation::Relu6 | Activation::Hardsigmoid | Activation::Sigmoid | Activation::Tanh => {
+                true
+            }
             Activation::LeakyRelu(slope) => slope > 0.0,
             Activation::Hardswish | Activation::Silu | Activation::Gelu => false,
         }

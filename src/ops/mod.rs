@@ -145,6 +145,8 @@ ops! {
     scale_channels::ScaleChannels,
     add_rows::AddRows,
     prepend::Prepend,
+    scale::Scale,
+    low_rank::LowRank,
     concat::Concat,
     flatten::Flatten,
     reshape::Reshape,

@@ -2,14 +2,27 @@
 
 use crate::base::Type;
 use crate::base::signature::{Args, Value as ArgValue};
-use crate::graph::{Builder, Init, Mode, Role, ValueId};
+use crate::graph::{Builder, Init, Mode, Parameter, Role, ValueId};
 use crate::ops::{Mismatch, Op};
+use crate::parts::adapters::Adapter;
 
-/// What `freeze` decided for one layer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Policy {
+/// How much of a layer `freeze` holds; what stands later holds more. Parameters, statistics and dropout follow from it alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hold {
+    #[default]
+    Nothing,
+    /// A norm uses and keeps its running statistics, and its scale and shift are trained.
+    Statistics,
     /// Parameters keep their values, norms use and keep their running statistics, dropout is off.
-    pub frozen: bool,
+    Everything,
+}
+
+/// What was decided for one layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Policy {
+    pub hold: Hold,
+    /// What trains the layer in place of its own parameters.
+    pub adapt: Option<Adapter>,
 }
 
 /// Why a layer could not be built.
@@ -55,9 +68,14 @@ impl Cell<'_> {
         self.graph.ty(x).clone()
     }
 
-    /// Whether the layer behaves as in training: masks drawn, batch moments used.
-    pub fn trains(&self) -> bool {
-        self.graph.mode() == Mode::Train && !self.policy.frozen
+    /// Whether a norm behaves as in training: it uses the moments of the batch, and its running statistics follow.
+    pub fn moves_statistics(&self) -> bool {
+        self.graph.mode() == Mode::Train && self.policy.hold == Hold::Nothing && self.policy.adapt.is_none()
+    }
+
+    /// Whether dropout behaves as in training: masks are drawn.
+    pub fn draws_masks(&self) -> bool {
+        self.graph.mode() == Mode::Train && self.policy.hold == Hold::Nothing
     }
 
     pub fn op(&mut self, op: impl Into<Op>, inputs: &[ValueId]) -> Result<ValueId, Fault> {
@@ -69,16 +87,35 @@ impl Cell<'_> {
         Ok(result)
     }
 
-    /// A weight of this layer, trained unless frozen.
+    /// A weight of this layer, trained unless frozen or adapted by something else.
     pub fn weight(&mut self, name: &str, dims: &[usize], init: Init) -> ValueId {
-        let role = if self.policy.frozen { Role::Frozen } else { Role::Trained };
-        self.graph.parameter(&self.name(name), dims, init, role, &self.kind)
+        let adapted = self.policy.adapt.is_some_and(|adapter| !adapter.trains(name));
+        let role = if self.policy.hold == Hold::Everything || adapted { Role::Frozen } else { Role::Trained };
+        self.parameter(name, dims, init, role, false)
+    }
+
+    /// A weight that an adapter adds to this layer, trained unless a `freeze` holds the layer.
+    pub fn added(&mut self, name: &str, dims: &[usize], init: Init) -> Result<ValueId, Fault> {
+        let path = self.name(name);
+        if self.graph.has_parameter(&path) {
+            let mismatch =
+                Mismatch::new(format!("the adapter of `{}` needs the path `{path}`, which is taken", self.path));
+            return Err(mismatch.help("give the step with that name another one").into());
+        }
+        let role = if self.policy.hold == Hold::Everything { Role::Frozen } else { Role::Trained };
+        Ok(self.parameter(name, dims, init, role, true))
     }
 
     /// A running statistic of this layer.
     pub fn statistic(&mut self, name: &str, dims: &[usize], init: Init) -> ValueId {
-        let role = if self.policy.frozen { Role::FrozenStatistic } else { Role::Statistic };
-        self.graph.parameter(&self.name(name), dims, init, role, &self.kind)
+        let moves = self.policy.hold == Hold::Nothing && self.policy.adapt.is_none();
+        let role = if moves { Role::Statistic } else { Role::FrozenStatistic };
+        self.parameter(name, dims, init, role, false)
+    }
+
+    fn parameter(&mut self, name: &str, dims: &[usize], init: Init, role: Role, added: bool) -> ValueId {
+        let (layer, kind) = (self.path.clone(), self.kind.clone());
+        self.graph.declare(&self.name(name), Parameter { dims: dims.to_vec(), init, role, layer, kind, added })
     }
 
     /// The path of a parameter of this layer.

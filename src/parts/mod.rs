@@ -1,9 +1,11 @@
-//! What a spec can name: layers, library backbones, losses, metrics, optimizers, schedules and balancers; one kind a folder, one part a file,
+//! What a spec can name: layers, library backbones, losses, metrics, optimizers, schedules, balancers and adapters; one kind a folder,
+//! one part a file,
 //! one list a kind.
 //!
 //! A part describes itself by a [`Signature`](crate::base::signature::Signature), which the checker, did-you-mean, `mtlc explain`
 //! and the language reference read. A call that was checked against its signature comes in; what the part does comes out.
 
+pub mod adapters;
 pub mod backbones;
 pub mod balancers;
 pub mod cell;

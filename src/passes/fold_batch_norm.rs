@@ -39,7 +39,7 @@ fn fold(graph: &mut Graph, norm: &BatchNorm, inputs: &[ValueId]) -> Option<Value
         return None;
     };
     let (axis, bias) = filters(&op, ty.rank())?;
-    let fixed = own[1..].iter().chain([mean, var, gamma, beta]).all(|&id| graph.is_fixed(id));
+    let fixed = own[1..].iter().chain([mean, var, gamma, beta]).all(|&id| rests(graph, id));
     if norm.own_moments || !fixed {
         return None;
     }
@@ -58,6 +58,13 @@ fn fold(graph: &mut Graph, norm: &BatchNorm, inputs: &[ValueId]) -> Option<Value
     let bias = push_op(graph, FoldBias { bias, epsilon }, moments, &path);
     let inputs = [own[0], filters, bias].into_iter().chain(residual.iter().copied()).collect();
     Some(push_op(graph, op, inputs, &path))
+}
+
+/// Whether a value is fixed, or will be called constant: it follows from fixed parameters alone.
+fn rests(graph: &Graph, id: ValueId) -> bool {
+    let value = graph.value(id);
+    let inputs = value.inputs();
+    graph.is_fixed(id) || !value.ty.is_batched() && !inputs.is_empty() && inputs.iter().all(|&i| rests(graph, i))
 }
 
 /// The axis of the weight along which the channels of the result lie, and whether there is a bias, for an op whose filters can

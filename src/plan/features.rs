@@ -101,7 +101,7 @@ pub fn of_graphs(model: &Model, epoch: u64, graphs: [&Graph; 2], random: &dyn Fn
 
 /// For how many epochs of the whole run what is frozen in this one is frozen so.
 fn lasts(model: &Model, epoch: u64) -> u64 {
-    let ends = model.thaw_epochs();
+    let ends = model.turns();
     let since = ends.iter().copied().filter(|end| *end <= epoch).max().unwrap_or(0);
     let until = ends.into_iter().find(|end| *end > epoch).unwrap_or(u64::MAX);
     until.min(model.train.size("epochs") as u64).saturating_sub(since)

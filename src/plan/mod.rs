@@ -64,6 +64,8 @@ pub struct ParameterLine {
 pub struct Graphs {
     /// The training step at the first epoch, from the inputs.
     pub train: Graph,
+    /// The training steps of later epochs, from which on something else is trained.
+    pub later: Vec<Graph>,
     /// Heads, losses and objective without training.
     pub eval: Graph,
     /// All heads and nothing else.
@@ -76,10 +78,13 @@ impl Graphs {
     pub fn of(model: &Model) -> Result<Graphs> {
         let [train, eval] = [lower(model, Mode::Train, 0)?, lower(model, Mode::Eval, 0)?];
         let caching = features::of_graphs(model, 0, [&train, &eval], &|_| false)?;
+        let later = model.turns().into_iter().skip(1);
+        let later =
+            later.map(|epoch| Ok(passes::optimise(lower(model, Mode::Train, epoch)?).0)).collect::<Result<_>>()?;
         let [train, eval] = [train, eval].map(|graph| passes::optimise(graph).0);
         let names: Vec<&str> = model.heads().map(|h| h.name.as_str()).collect();
         let serve = passes::heads(&eval, &names);
-        Ok(Graphs { train, eval, serve, caching })
+        Ok(Graphs { train, later, eval, serve, caching })
     }
 }
 

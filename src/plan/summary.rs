@@ -2,8 +2,8 @@
 
 use super::program::{backward, forward};
 use super::{Graphs, features, fixed};
-use crate::graph::{Graph, Role, Value};
-use crate::model::Model;
+use crate::graph::{Graph, Parameter, Role, Value};
+use crate::model::{Model, Phase};
 use crate::parts::optimizers;
 use serde::{Deserialize, Serialize};
 
@@ -61,12 +61,21 @@ impl Memory {
     }
 
     fn at(model: &Model, graphs: &Graphs, batch: usize) -> Memory {
-        let slots = optimizers::build(model.train.part("optimizer")).slots().len() as u64;
+        let slots = |phase: &Phase| optimizers::build(phase.optimizer).slots().len() as u64;
+        let slots = model.phases().iter().map(slots).max().unwrap_or(0);
         let elements = |graph: &Graph, trained: bool| {
             let counted = graph.parameters.values().filter(|p| !trained || p.role == Role::Trained);
             sum(counted.map(|p| p.elements() as u64))
         };
-        let state = elements(&graphs.train, true).saturating_mul(slots);
+        let slots = slots.saturating_add(u64::from(model.train.has("ema")));
+        let pulled =
+            |p: &Parameter| model.tunes.iter().any(|t| t.l2sp.is_some() && t.selection.contains(&p.layer, &p.kind));
+        let training = |graph: &Graph, room: u64| {
+            let trained = graph.parameters.values().filter(|p| p.role == Role::Trained);
+            let starts = sum(trained.filter(|p| pulled(p)).map(|p| p.elements() as u64));
+            let state = elements(graph, true).saturating_mul(slots).saturating_add(starts);
+            sum([elements(graph, false), state, room].into_iter())
+        };
         let room = match graphs.caching.cut() {
             // Features are computed before anything is trained, in an arena that is gone by then.
             Some(cut) => {
@@ -74,7 +83,9 @@ impl Memory {
             }
             None => program(&graphs.train, batch, true),
         };
-        let train = sum([elements(&graphs.train, false), state, room].into_iter());
+        // What is trained may change from epoch to epoch, and the most that is held at a time counts.
+        let later = graphs.later.iter().map(|graph| training(graph, program(graph, batch, true)));
+        let train = later.chain([training(&graphs.train, room)]).max().unwrap_or(0);
         let serving = program(&graphs.serve, model.serve.size("batch"), false);
         let serve = elements(&graphs.serve, false).saturating_add(serving);
         Memory { train_bytes: train.saturating_mul(F32), serve_bytes: serve.saturating_mul(F32) }

@@ -51,8 +51,8 @@ pub enum DeclarationKind {
     Backbone { name: Name, arguments: Vec<Argument>, body: Body },
     /// `head NAME(ARGUMENTS) = BODY`
     Head { name: Name, arguments: Vec<Argument>, body: Body },
-    /// `freeze SELECTOR, … [until epoch N]`
-    Freeze { selectors: Vec<Selector>, until: Option<(u64, Span)> },
+    /// `freeze SELECTOR [(ARGUMENTS)], … [until epoch N]`
+    Freeze { selectors: Vec<(Selector, Vec<Argument>)>, until: Option<(u64, Span)> },
     /// `tune SELECTOR (ARGUMENTS), …`
     Tune(Vec<(Selector, Vec<Argument>)>),
     /// `minimize EXPRESSION`
@@ -108,15 +108,23 @@ pub struct Argument {
     pub value: Expr,
 }
 
-/// What `freeze` and `tune` point at: `trunk`, `trunk.stem .. trunk.layer1`, `norm in trunk`.
+/// What `freeze` and `tune` point at: `trunk`, `trunk.stem .. trunk.layer1`, `"trunk.*.norm*"`, `norm in trunk`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Selector {
     /// The kind of layer, in `norm in trunk`.
     pub kind: Option<Name>,
-    pub path: Path,
-    /// The last stage of a range.
-    pub to: Option<Path>,
+    pub place: Place,
     pub span: Span,
+}
+
+/// Where a selector points.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Place {
+    Path(Path),
+    /// From one stage or step to another.
+    Range(Path, Path),
+    /// A text, in which `*` stands for any letters of a segment and `**` for any segments.
+    Pattern(String),
 }
 
 /// `NAME = CHAIN` in a data block.

@@ -70,8 +70,14 @@ impl Formatter<'_> {
                 if chain { entry.aligned() } else { entry }
             }
             DeclarationKind::Freeze { selectors, until } => {
-                let selectors = selectors.iter().map(|s| Doc::text(selector(s))).collect();
-                let mut body = vec![self.separated(selectors)];
+                let rules = selectors
+                    .iter()
+                    .map(|(s, arguments)| match &arguments[..] {
+                        [] => Doc::text(selector(s)),
+                        _ => Doc::Concat(vec![Doc::text(format!("{} ", selector(s))), self.arguments(arguments)]),
+                    })
+                    .collect();
+                let mut body = vec![self.separated(rules)];
                 if let Some((epoch, _)) = until {
                     body.push(Doc::text(format!(" until epoch {epoch}")));
                 }
@@ -206,6 +212,9 @@ impl Formatter<'_> {
 
 fn selector(selector: &Selector) -> String {
     let kind = selector.kind.as_ref().map_or(String::new(), |kind| format!("{} in ", kind.text));
-    let to = selector.to.as_ref().map_or(String::new(), |to| format!(" .. {to}"));
-    format!("{kind}{}{to}", selector.path)
+    match &selector.place {
+        Place::Path(path) => format!("{kind}{path}"),
+        Place::Range(path, to) => format!("{kind}{path} .. {to}"),
+        Place::Pattern(text) => format!("{kind}{}", expression::quote(text)),
+    }
 }

@@ -57,7 +57,11 @@ impl Printer {
             }),
             DeclarationKind::Freeze { selectors, until } => {
                 let until = until.map_or(String::new(), |(epoch, _)| format!(" until epoch {epoch}"));
-                self.node(&format!("freeze{until}"), |p| selectors.iter().for_each(|s| p.leaf(&selector(s))));
+                self.node(&format!("freeze{until}"), |p| {
+                    for (s, arguments) in selectors {
+                        p.node(&selector(s), |p| p.arguments(arguments));
+                    }
+                });
             }
             DeclarationKind::Tune(rules) => self.node("tune", |p| {
                 for (s, arguments) in rules {
@@ -148,6 +152,9 @@ impl Printer {
 
 fn selector(selector: &Selector) -> String {
     let kind = selector.kind.as_ref().map_or(String::new(), |kind| format!("{} in ", kind.text));
-    let to = selector.to.as_ref().map_or(String::new(), |to| format!(" .. {to}"));
-    format!("{kind}{}{to}", selector.path)
+    match &selector.place {
+        Place::Path(path) => format!("{kind}{path}"),
+        Place::Range(path, to) => format!("{kind}{path} .. {to}"),
+        Place::Pattern(text) => format!("{kind}{text:?}"),
+    }
 }

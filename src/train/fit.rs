@@ -83,7 +83,6 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
     let epochs = model.train.size("epochs") as u64;
     let patience = model.train.get("patience").and_then(|p| p.value.as_int());
     let eval = passes::optimise(lower(model, Mode::Eval, 0)?).0;
-    let optimizer = optimizers::build(model.train.part("optimizer"));
     let proof = frozen(model, &state.weights)?;
     let waited = |state: &State| state.counters.epoch.saturating_sub(state.counters.best_epoch);
     // Asked before each epoch, not after it, so that a run resumed in between does not train on.
@@ -101,6 +100,10 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
             profile.add_since("features", prepared);
         }
         let began = Instant::now();
+        let phase = model.phase(state.counters.epoch);
+        if let (Some(name), true) = (phase.name, state.counters.epoch == phase.start) {
+            watch.note(&format!("{name}: epochs {} to {}", phase.start + 1, phase.start + phase.epochs));
+        }
         let loader = Loader { sources, features };
         let graph = match features {
             Some(features) => features.cut.train.clone(),
@@ -111,9 +114,14 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
         let after = state.weights.hash(|path| is_held(&whole, path));
         assert_eq!(held, after, "bug: a frozen parameter moved in epoch {}", state.counters.epoch + 1);
         state.counters.epoch += 1;
+        let next = model.phase(state.counters.epoch);
+        if next.start == state.counters.epoch && state.counters.epoch < epochs {
+            // Each phase has an optimizer of its own, which has seen no gradient yet.
+            state.forget_optimizer();
+        }
         let trained = Instant::now();
         let validation = (!sources.rows(Split::Validation).is_empty())
-            .then(|| evaluate_with(model, &eval, engine, &state.weights, loader, Split::Validation))
+            .then(|| evaluate_with(model, &eval, engine, &state.answers(), loader, Split::Validation))
             .transpose()?;
         let validated = Instant::now();
         state.counters.uncached = cache.failed;
@@ -135,11 +143,11 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
         if is_best {
             state.counters.best = Some(objective.to_bits());
             state.counters.best_epoch = record.epoch;
-            state.weights.write(&run.path("weights.safetensors"), Default::default())?;
+            state.answers().write(&run.path("weights.safetensors"), Default::default())?;
         }
         history.0.push(record);
         history.write(&run.path("metrics.jsonl"))?;
-        state.write(&run.path("last.safetensors"), optimizer.slots())?;
+        state.write(&run.path("last.safetensors"), optimizers::build(next.optimizer).slots())?;
         if let Some(profile) = &mut profile {
             profile.add_seconds("evaluation", (validated - trained).as_secs_f64());
             profile.add_since("checkpoints", validated);
@@ -166,11 +174,12 @@ fn is_held(graph: &Graph, path: &str) -> bool {
     graph.parameters.get(path).is_some_and(|p| p.role.is_frozen())
 }
 
-/// What is still frozen in the last epoch was frozen in every one, since freezes only end.
+/// What is frozen in every graph that the run trains.
 fn frozen(model: &Model, weights: &Weights) -> Result<Option<Frozen>> {
-    let graph = lower(model, Mode::Train, u64::MAX)?;
-    let tensors = graph.parameters.keys().filter(|path| is_held(&graph, path)).count();
-    Ok((tensors > 0).then(|| Frozen { tensors, hash: weights.hash(|path| is_held(&graph, path)) }))
+    let graphs = model.turns().into_iter().map(|epoch| lower(model, Mode::Train, epoch)).collect::<Result<Vec<_>>>()?;
+    let held = |path: &str| graphs.iter().all(|graph| is_held(graph, path));
+    let tensors = weights.iter().filter(|(path, _)| held(path)).count();
+    Ok((tensors > 0).then(|| Frozen { tensors, hash: weights.hash(held) }))
 }
 
 /// One epoch of steps over shuffled rows: the means of the losses, and the last learning rate.
@@ -185,14 +194,14 @@ fn epoch(
     let (model, engine, loader) = fit;
     let train = &model.train;
     let (seed, batch_size) = (train.int("seed") as u64, train.size("batch"));
-    let epochs = train.size("epochs") as u64;
-    let schedule = schedules::build(train.part("schedule"));
-    let base = optimizers::hyper(train.part("optimizer"));
+    let phase = model.phase(state.counters.epoch);
+    let schedule = schedules::build(phase.schedule);
+    let base = phase.hyper();
     let mut order = rows.to_vec();
     order.shuffle(&mut crate::engine::generator(seed, "shuffle", "", state.counters.epoch));
     let steps = order.len().div_ceil(batch_size);
-    watch.epoch_begins(state.counters.epoch + 1, epochs, steps);
-    let mut step = Step::new(model, engine, graph);
+    watch.epoch_begins(state.counters.epoch + 1, train.size("epochs") as u64, steps);
+    let mut step = Step::in_phase(model, engine, graph, &phase);
     if profile.is_some() {
         step.begin_profile();
     }
@@ -206,8 +215,8 @@ fn epoch(
         if let Some(profile) = &mut profile {
             profile.add_since("loading rows", began);
         }
-        let progress = state.counters.epoch as f64 + (i + 1) as f64 / steps as f64;
-        let factor = schedule.factor(Progress { epoch: progress, epochs: epochs as f64 });
+        let progress = (state.counters.epoch - phase.start) as f64 + (i + 1) as f64 / steps as f64;
+        let factor = schedule.factor(Progress { epoch: progress, epochs: phase.epochs as f64 });
         lr = base.lr * factor;
         let taken = step.take(state, &batch, factor).map_err(|mut wrong| {
             wrong.0.iter_mut().for_each(|d| d.notes.insert(0, kept(state.counters.epoch)));

@@ -18,8 +18,9 @@ mod random;
 mod run;
 mod sources;
 mod step;
+mod tuned;
 
-pub use checkpoint::State;
+pub use checkpoint::{State, leave_answers};
 pub use evaluate::{Evaluation, evaluate, labels};
 pub use fit::{Fit, Frozen, Outcome, Watch, final_evaluations, fit};
 pub use history::{EpochRecord, History, report};

@@ -1,5 +1,6 @@
 //! Where parameters start: drawn from the seed, then replaced by the weights that networks name.
 
+use super::checkpoint::leave_answers;
 use super::run::Run;
 use super::{config, published};
 use crate::base::{Diagnostics, Result};
@@ -26,8 +27,7 @@ pub fn first_weights(
         let path = file(&from.from, root, runs);
         let path = path.and_then(|path| config::check(network, &path).map(|()| path));
         let loaded = path.and_then(|path| TensorFile::read(&path)).and_then(|mut file| {
-            // A checkpoint carries the optimizer's state, which is none of the model's.
-            file.tensors.retain(|name, _| !name.starts_with("optimizer/"));
+            leave_answers(&mut file);
             if let WeightsFrom::Run { .. } = from.from {
                 // A run is of a whole model, and only the part of that name is meant.
                 let own = format!("{}.", network.name);
@@ -36,8 +36,14 @@ pub fn first_weights(
             let own = format!("{}.", network.name);
             let parameters: Vec<String> =
                 graph.parameters.keys().filter(|path| path.starts_with(&own)).cloned().collect();
+            // What an adapter adds begins by itself, where the weights were trained without it.
+            let begins = |path: &str| {
+                let names = [path, path.strip_prefix(&own).unwrap_or(path)];
+                graph.parameters[path].added && !names.iter().any(|name| file.tensors.contains_key(*name))
+            };
             let (rules, scheme) = published::rules(model, network, &from.rules, &file, &parameters);
-            let mut report = weights.import(&file, &rules, &network.name, network.kind == NetworkKind::Head)?;
+            let mut report =
+                weights.import(&file, &rules, (&network.name, &begins), network.kind == NetworkKind::Head)?;
             report.notes.extend(scheme.map(|library| format!("names of {library}")));
             Ok(report)
         });

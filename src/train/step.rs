@@ -4,12 +4,14 @@
 
 use super::checkpoint::State;
 use super::profile::Profile;
+use super::tuned::{Tuned, tuned};
 use crate::base::{Diagnostic, Diagnostics, Result};
 use crate::data::Batch;
 use crate::engine::{Engine, Noise, Session, Weights};
 use crate::graph::{Graph, Purpose, Update, ValueId};
-use crate::model::{LearningRate, Model};
+use crate::model::{Model, Phase};
 use crate::parts::optimizers::{self, Hyper, Optimizer, clip};
+use std::collections::HashMap;
 use std::time::Instant;
 
 /// What to do when training leaves the numbers.
@@ -17,11 +19,12 @@ pub const DIVERGED: &str = "a smaller `lr`, a `warmup` of the schedule, or `clip
 
 /// A training graph that is ready for steps, and what is the same in each.
 pub struct Step<'a> {
-    model: &'a Model,
     graph: &'a Graph,
     session: Box<dyn Session + 'a>,
     optimizer: Box<dyn Optimizer>,
-    base: Hyper,
+    tuned: HashMap<String, Tuned>,
+    /// How much of the average a step keeps.
+    ema: Option<f64>,
     clip: Option<f64>,
     seed: u64,
     /// The names of the losses, in the order of [`Step::values`].
@@ -42,15 +45,20 @@ pub struct Taken {
 }
 
 impl<'a> Step<'a> {
+    /// The step of the first phase.
     pub fn new(model: &'a Model, engine: &dyn Engine, graph: &'a Graph) -> Self {
+        Self::in_phase(model, engine, graph, &model.phase(0))
+    }
+
+    pub fn in_phase(model: &'a Model, engine: &dyn Engine, graph: &'a Graph, phase: &Phase) -> Self {
         let train = &model.train;
         let losses = graph.outputs.iter().filter(|o| o.purpose == Purpose::Loss);
         Self {
-            model,
             graph,
             session: engine.session(graph),
-            optimizer: optimizers::build(train.part("optimizer")),
-            base: optimizers::hyper(train.part("optimizer")),
+            optimizer: optimizers::build(phase.optimizer),
+            tuned: tuned(model, graph, phase.hyper()),
+            ema: train.get("ema").and_then(|e| e.value.as_float()),
             clip: train.get("clip").and_then(|c| c.value.as_float()),
             seed: train.int("seed") as u64,
             losses: losses.map(|o| o.name.as_str()).collect(),
@@ -87,17 +95,29 @@ impl<'a> Step<'a> {
         }
         let began = Instant::now();
         let mut squares = 0.0;
-        self.session.gradients(0, &mut |_, gradient| squares += clip::sum_of_squares(gradient));
+        let Step { tuned, .. } = self;
+        self.session.gradients(0, &mut |path, gradient| {
+            if let Some(strength) = tuned[path].l2sp {
+                pull(strength as f32, path, gradient, state);
+            }
+            squares += clip::sum_of_squares(gradient);
+        });
         let gradient_norm = squares.sqrt();
         let normed = Instant::now();
         let scale = self.clip.map_or(1.0, |most| clip::scale(gradient_norm, most));
-        let Step { model, graph, optimizer, base, .. } = self;
+        let Step { optimizer, tuned, ema, .. } = self;
         self.session.gradients(0, &mut |path, gradient| {
             if scale != 1.0 {
                 gradient.iter_mut().for_each(|g| *g *= scale as f32);
             }
-            let Hyper { lr, weight_decay } = tuned(model, graph, path, *base);
+            let Hyper { lr, weight_decay } = tuned[path].hyper;
+            if ema.is_some() {
+                state.begin_average(path);
+            }
             update(optimizer.as_ref(), path, gradient, state, Hyper { lr: lr * factor, weight_decay });
+            if let Some(keep) = *ema {
+                state.move_average(path, keep as f32);
+            }
         });
         let updated = Instant::now();
         for (n, update) in self.graph.updates.iter().enumerate() {
@@ -122,6 +142,18 @@ impl<'a> Step<'a> {
     }
 }
 
+/// Adds the gradient of `strength/2 · ‖w − w⁰‖²`, with `w⁰` where the parameter started.
+fn pull(strength: f32, path: &str, gradient: &mut [f32], state: &mut State) {
+    // Until its first update a parameter is where it started, however late it is trained.
+    let now = &state.weights.get(path).data;
+    if !state.start.contains_key(path) {
+        state.start.insert(path.into(), now.clone());
+    }
+    for ((g, w), start) in gradient.iter_mut().zip(now).zip(&state.start[path]) {
+        *g += strength * (w - start);
+    }
+}
+
 /// Moves one parameter.
 fn update(optimizer: &dyn Optimizer, path: &str, gradient: &[f32], state: &mut State, hyper: Hyper) {
     let parameter = &mut state.weights.get_mut(path).data;
@@ -135,21 +167,6 @@ fn update(optimizer: &dyn Optimizer, path: &str, gradient: &[f32], state: &mut S
     let (slots, updates) = (&mut state.slots[path], &mut state.counters.updates[path]);
     *updates += 1;
     optimizer.update(*updates, hyper, parameter, gradient, slots);
-}
-
-/// Learning rate and weight decay of a parameter; the last `tune` that means it decides.
-fn tuned(model: &Model, graph: &Graph, path: &str, base: Hyper) -> Hyper {
-    let kind = &graph.parameters[path].kind;
-    let Hyper { mut lr, mut weight_decay } = base;
-    for tune in model.tunes.iter().filter(|t| t.selection.contains(path, kind)) {
-        match tune.lr {
-            Some(LearningRate::Times(x)) => lr = base.lr * x,
-            Some(LearningRate::Absolute(x)) => lr = x,
-            None => {}
-        }
-        weight_decay = tune.weight_decay.unwrap_or(weight_decay);
-    }
-    Hyper { lr, weight_decay }
 }
 
 /// A running statistic follows the moment of the batch.

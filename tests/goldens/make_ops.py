@@ -275,6 +275,15 @@ case("fold_bias", "fold_bias", {"bias": True, "epsilon": 1e-5}, moments | {"b": 
 case("fold_bias_none", "fold_bias", {"bias": False, "epsilon": 0.1}, moments,
      lambda m, v, g, beta: beta - m * g / (v + 0.1).sqrt(), batched=False)
 
+case("scale", "scale", {"factor": 2.5}, {"x": x(3, 4)}, lambda t: 2.5 * t)
+case("scale_map", "scale", {"factor": -0.5}, {"x": x(2, 3, 4, 4)}, lambda t: -0.5 * t)
+case("scale_fixed", "scale", {"factor": 0.25}, {"x": p(3, 2, 1, 1)}, lambda t: 0.25 * t, batched=False)
+for label, w in {"": (3, 5), "_conv": (4, 3, 3, 2), "_wide": (2, 2)}.items():
+    rank = 3
+    case(f"low_rank{label}", "low_rank", {"scale": 1.5},
+         {"w": p(*w), "a": p(rank, *w[1:]), "b": p(w[0], rank, *[1] * (len(w) - 2))},
+         lambda w, a, b: w + 1.5 * (b.flatten(1) @ a.flatten(1)).reshape(w.shape), batched=False)
+
 for label, shape in {"": (3, 5), "_tokens": (2, 3, 4), "_pair": (2, 2)}.items():
     e = shape[-1]
     case(f"layer_norm{label}", "layer_norm", {"epsilon": 1e-5}, {"x": x(*shape), "gamma": p(e), "beta": p(e)},

@@ -1,4 +1,6 @@
 //! Random trees, and a writer that knows nothing of the formatter: it puts any blanks, line ends and comments between words.
+//!
+//! Over 400 lines, because the writer goes over every kind of node that the generator makes.
 
 use mtlc::base::Span;
 use mtlc::syntax::ast::*;
@@ -47,7 +49,7 @@ impl Generator {
             4 => DeclarationKind::Backbone { name: self.name(), arguments: self.arguments(2), body: self.body() },
             5 => DeclarationKind::Head { name: self.name(), arguments: self.arguments(2), body: self.body() },
             6 => DeclarationKind::Freeze {
-                selectors: self.many(1, Self::selector),
+                selectors: self.many(1, |g| (g.selector(), g.arguments(2))),
                 until: self.rng.gen_bool(0.5).then(|| (self.rng.gen_range(0..99), Span::default())),
             },
             7 => DeclarationKind::Tune(self.many(1, |g| (g.selector(), g.arguments(2)))),
@@ -93,7 +95,12 @@ impl Generator {
     fn selector(&mut self) -> Selector {
         // `in in trunk` reads as a kind named `in`, so a kind never follows from chance here.
         let kind = self.rng.gen_bool(0.3).then(|| Name { text: "norm".into(), span: Span::default() });
-        Selector { kind, path: self.path(), to: self.rng.gen_bool(0.3).then(|| self.path()), span: Span::default() }
+        let place = match self.rng.gen_range(0..4) {
+            0 => Place::Range(self.path(), self.path()),
+            1 => Place::Pattern(TEXTS.choose(&mut self.rng).unwrap().to_string()),
+            _ => Place::Path(self.path()),
+        };
+        Selector { kind, place, span: Span::default() }
     }
 
     fn body(&mut self) -> Body {
@@ -256,7 +263,12 @@ impl Writer {
             }
             DeclarationKind::Freeze { selectors, until } => {
                 self.word("freeze");
-                self.separated(selectors, Self::selector);
+                self.separated(selectors, |w, (selector, arguments)| {
+                    w.selector(selector);
+                    if !arguments.is_empty() {
+                        w.arguments(arguments);
+                    }
+                });
                 if let Some((epoch, _)) = until {
                     self.words.extend(["until".into(), "epoch".into(), epoch.to_string()]);
                 }
@@ -333,10 +345,16 @@ impl Writer {
         if let Some(kind) = &selector.kind {
             self.words.extend([kind.text.clone(), "in".into()]);
         }
-        self.word(&selector.path.to_string());
-        if let Some(to) = &selector.to {
-            self.words.extend(["..".into(), to.to_string()]);
+        match &selector.place {
+            Place::Path(path) => self.word(&path.to_string()),
+            Place::Range(path, to) => self.words.extend([path.to_string(), "..".into(), to.to_string()]),
+            Place::Pattern(text) => self.text(text),
         }
+    }
+
+    fn text(&mut self, text: &str) {
+        let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        self.words.push(format!("\"{text}\""));
     }
 
     fn arguments(&mut self, arguments: &[Argument]) {
@@ -351,10 +369,7 @@ impl Writer {
     fn expression(&mut self, e: &Expr) {
         match &e.kind {
             ExprKind::Number { text, .. } => self.word(text),
-            ExprKind::Text(text) => {
-                let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-                self.words.push(format!("\"{text}\""));
-            }
+            ExprKind::Text(text) => self.text(text),
             ExprKind::Path(path) => self.word(&path.to_string()),
             ExprKind::Call { name, arguments, stages } => {
                 self.word(&name.to_string());

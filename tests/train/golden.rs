@@ -32,18 +32,20 @@ impl Watch for Record {
     }
 }
 
-#[test]
-fn five_steps_agree_with_pytorch() {
+/// Trains the spec with other rules for the trunk on every engine, and compares losses and what it ends with below `prefix`.
+fn agrees(rules: &str, prefix: &str) {
     let goldens = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens");
     let golden = TensorFile::read(&goldens.join("training.safetensors")).expect("the goldens are whole");
-    let spec = Spec::of(Source::new("golden.mtl", SPEC), &goldens, &[]).expect("the spec is right");
+    let text = SPEC.replace("tune trunk (lr: 0.4x)", rules).replace("clip: 0.5", &settings(prefix));
+    let spec = Spec::of(Source::new("golden.mtl", text), &goldens, &[]).expect("the spec is right");
     let graphs = Graphs::of(&spec.model).expect("the spec is right");
     let sources = Sources::open(&spec.model).expect("the data are right");
     let folder = tempfile::tempdir().expect("a temporary folder");
     for engine in ENGINES {
         let mut weights = mtlc::engine::Weights::initial(&graphs.train, 0);
         for path in graphs.train.parameters.keys() {
-            if let Some(first) = golden.tensors.get(&format!("first/{path}")) {
+            let own = golden.tensors.get(&format!("{prefix}first/{path}"));
+            if let Some(first) = own.or(golden.tensors.get(&format!("first/{path}"))) {
                 weights.get_mut(path).clone_from(first);
             }
         }
@@ -62,7 +64,7 @@ fn five_steps_agree_with_pytorch() {
             profile: false,
         };
         let outcome = fit(task, &mut record).expect("it trains");
-        let losses = &golden.tensors["losses"].data;
+        let losses = &golden.tensors[&format!("{prefix}losses")].data;
         for (step, record) in record.0.iter().enumerate() {
             let ours = [Some(record.train.objective), record.train.losses["label"], record.train.losses["amount"]];
             for (ours, theirs) in ours.into_iter().zip(&losses[3 * step..]) {
@@ -70,12 +72,45 @@ fn five_steps_agree_with_pytorch() {
                 assert!((ours - f64::from(*theirs)).abs() < 1e-5, "step {step}: {ours} against {theirs}");
             }
         }
-        for (path, array) in outcome.state.weights.iter() {
-            let theirs = &golden.tensors[&format!("last/{path}")].data;
-            for (ours, theirs) in array.data.iter().zip(theirs) {
+        let close = |path: &str, ours: &[f32], theirs: &str| {
+            let theirs = &golden.tensors[&format!("{prefix}{theirs}/{path}")].data;
+            for (ours, theirs) in ours.iter().zip(theirs) {
                 assert!((ours - theirs).abs() < 2e-5, "{path}: {ours} against {theirs}");
             }
+        };
+        for (path, array) in outcome.state.weights.iter() {
+            close(path, &array.data, "last");
         }
-        assert_eq!(outcome.state.weights.iter().count(), 10, "every parameter and statistic is compared");
+        let known = golden.tensors.keys().filter(|name| name.starts_with(&format!("{prefix}last/"))).count();
+        assert_eq!(outcome.state.weights.iter().count(), known, "every parameter and statistic is compared");
+        for (path, average) in &outcome.state.average {
+            close(path, average, "average");
+        }
+        let averaged = golden.tensors.keys().any(|name| name.starts_with(&format!("{prefix}average/")));
+        assert_eq!(outcome.state.average.len(), if averaged { 8 } else { 0 }, "every trained parameter is averaged");
     }
+}
+
+fn settings(prefix: &str) -> String {
+    if prefix == "l2sp/" { "clip: 0.5, ema: 0.7".into() } else { "clip: 0.5".into() }
+}
+
+#[test]
+fn five_steps_agree_with_pytorch() {
+    agrees("tune trunk (lr: 0.4x)", "");
+}
+
+#[test]
+fn a_pull_to_the_start_and_averages_agree_with_pytorch() {
+    agrees("tune trunk (lr: 0.4x, l2sp: 2.0)", "l2sp/");
+}
+
+#[test]
+fn biases_alone_agree_with_pytorch() {
+    agrees("tune trunk (lr: 0.4x, adapt: bitfit)", "bitfit/");
+}
+
+#[test]
+fn products_of_low_rank_agree_with_pytorch() {
+    agrees("tune trunk (lr: 0.4x, adapt: lora(2, alpha: 3)), label (adapt: lora(2, alpha: 3))", "lora/");
 }

@@ -27,11 +27,41 @@ data wdbc = csv("data/wdbc.csv", split: [0.7, 0.3], seed: 3) {
 train { epochs: 5, batch: 32, optimizer: adamw(lr: 3e-3), schedule: cosine(warmup: 1), clip: 1.0, patience: 4 }
 "#;
 
+/// Three phases, each with another optimizer or schedule, over a trunk that other lines freeze and tune as well.
+const PHASES: &str = r#"
+model phases
+input  cells: f32[20]
+target malignant: class["benign", "malignant"]
+backbone trunk(cells) = linear(16) -> norm -> relu -> dropout(0.3) -> linear(8) -> norm -> relu
+  -> residual(linear(8) -> tanh)
+head diagnosis(trunk) = linear(2)
+freeze trunk.0 .. trunk.1 (norm: train) until epoch 3
+freeze norm in trunk (norm: affine) until epoch 5
+tune trunk (layer_decay: 0.7, l2sp: 0.1), trunk.4 .. trunk.5 (adapt: bitfit),
+  trunk.0 (adapt: lora(2, dropout: 0.2)), trunk.7 (adapt: bottleneck(3))
+minimize cross_entropy(diagnosis, malignant)
+measure auroc(diagnosis, malignant)
+data wdbc = csv("data/wdbc.csv", split: [0.7, 0.3], seed: 3) {
+  cells = columns(all, except: ["mean texture", "*radius*", "*perimeter*", "*area*"]) -> standardize
+  malignant = column("diagnosis")
+}
+train {
+  phases: [
+    probe(epochs: 2, optimizer: sgd(lr: 0.1, momentum: 0.9)),
+    finetune(epochs: 3, lr: 1e-3, schedule: cosine(warmup: 1)),
+    finetune(epochs: 2)
+  ]
+  optimizer: adamw(lr: 3e-4)
+  ema: 0.9
+}
+"#;
+
 fn project() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     std::fs::create_dir(folder.path().join("data")).expect("a folder");
     std::fs::copy(specs().join("data/wdbc.csv"), folder.path().join("data/wdbc.csv")).expect("the data");
     std::fs::write(folder.path().join("state.mtl"), SPEC).expect("the spec");
+    std::fs::write(folder.path().join("phases.mtl"), PHASES).expect("the spec");
     folder
 }
 
@@ -68,6 +98,30 @@ fn a_resumed_run_ends_with_the_bits_of_an_uninterrupted_one() {
     let differs =
         file(parts.path(), &other, "weights.safetensors") != file(parts.path(), &resumed, "weights.safetensors");
     assert!(differs, "another seed gives other weights, so equality says something");
+}
+
+/// Stopped in the middle of each phase and between them.
+#[test]
+fn a_run_resumed_in_any_phase_ends_with_the_same_bits() {
+    let (whole, parts) = (project(), project());
+    let spec = Path::new("phases.mtl");
+    let uninterrupted = train(whole.path(), spec, &[]);
+    assert_eq!(uninterrupted["epochs"], 7);
+    for stop in 1..7 {
+        let resume = if stop == 1 { &[][..] } else { &["--resume"][..] };
+        train(parts.path(), spec, &[resume, &["--stop-after", &stop.to_string()]].concat());
+    }
+    let resumed = train(parts.path(), spec, &["--resume"]);
+    for name in ["last.safetensors", "weights.safetensors"] {
+        assert!(file(whole.path(), &uninterrupted, name) == file(parts.path(), &resumed, name), "{name} differs");
+    }
+    assert_eq!(history(whole.path(), &uninterrupted), history(parts.path(), &resumed));
+    let rates: Vec<f64> =
+        history(whole.path(), &uninterrupted).iter().map(|line| line["lr"].as_f64().expect("a rate")).collect();
+    let expected = [0.1, 0.1, 1e-3, 5e-4, 0.0, 3e-4, 3e-4];
+    for (epoch, (rate, expected)) in rates.iter().zip(expected).enumerate() {
+        assert!((rate - expected).abs() < 1e-9, "epoch {epoch}: {rates:?}");
+    }
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod layer_norm;
 mod linear;
 mod loss;
 mod low_precision;
+mod low_rank;
 pub mod math;
 mod moments;
 mod norm;
@@ -33,6 +34,7 @@ mod product;
 mod relayout;
 mod resample;
 mod rows;
+mod scale;
 mod sequence;
 mod shape;
 mod softmax;
@@ -213,6 +215,8 @@ kernels! {
     ScaleChannels,
     AddRows,
     Prepend,
+    Scale,
+    LowRank,
     Dropout,
     Flatten,
     Reshape,

@@ -3,11 +3,11 @@
 //! `softmax(Q Kᵀ / √d) V` per head, with Q, K, V linear in the tokens, and a linear layer behind (Vaswani et al. 2017,
 //! arXiv 1706.03762). Tokens that are padding get no weight.
 
-use super::Layer;
+use super::{Layer, linear};
 use crate::base::signature::{Kind, Param, PartKind, Signature};
 use crate::graph::ValueId;
 use crate::ops::{self, Mismatch};
-use crate::parts::cell::{Cell, Fault, fan_in};
+use crate::parts::cell::{Cell, Fault};
 
 pub struct Attention;
 
@@ -57,8 +57,5 @@ pub fn build(cell: &mut Cell<'_>, x: ValueId, heads: usize) -> Result<ValueId, F
 
 /// A linear layer inside: weight and bias `name.weight`, `name.bias`.
 pub fn project(cell: &mut Cell<'_>, name: &str, x: ValueId, out: usize) -> Result<ValueId, Fault> {
-    let width = *cell.ty(x).inner().last().expect("the caller has checked the rank");
-    let weight = cell.weight(&format!("{name}.weight"), &[out, width], fan_in(width));
-    let bias = cell.weight(&format!("{name}.bias"), &[out], fan_in(width));
-    cell.op(ops::linear::Linear { bias: true, ..Default::default() }, &[x, weight, bias])
+    linear::product(cell, &format!("{name}."), x, out, true)
 }

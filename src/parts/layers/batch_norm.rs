@@ -48,7 +48,7 @@ pub fn build(cell: &mut Cell<'_>, x: ValueId, epsilon: f64, momentum: f64) -> Re
     let beta = cell.weight("bias", &[channels], Init::Zeros);
     let running_mean = cell.statistic("running_mean", &[channels], Init::Zeros);
     let running_var = cell.statistic("running_var", &[channels], Init::Ones);
-    let (mean, var) = if cell.trains() {
+    let (mean, var) = if cell.moves_statistics() {
         let mean = cell.op(ops::channel_mean::ChannelMean {}, &[x])?;
         let var = cell.op(ops::channel_var::ChannelVar {}, &[x, mean])?;
         let positions = inner[1..].iter().product();

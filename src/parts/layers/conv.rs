@@ -6,6 +6,7 @@ use super::spatial::{PADDING, PAIR, feature_map, padding, pair, window_fits};
 use crate::base::signature::{Kind, Param, PartKind, Signature};
 use crate::graph::ValueId;
 use crate::ops::{self, Mismatch};
+use crate::parts::adapters::lora;
 use crate::parts::cell::{Cell, Fault, fan_in};
 
 pub struct Conv;
@@ -80,10 +81,27 @@ fn convolve(cell: &mut Cell<'_>, x: ValueId, out: usize, groups: usize) -> Resul
     window_fits("conv", [height, width], kernel, dilation, padding)?;
     let bias = has_bias(cell);
     let fan = (channels / groups).saturating_mul(kernel[0]).saturating_mul(kernel[1]);
-    let mut inputs = vec![x, cell.weight("weight", &[out, channels / groups, kernel[0], kernel[1]], fan_in(fan))];
-    if bias {
-        inputs.push(cell.weight("bias", &[out], fan_in(fan)));
-    }
+    let weight = cell.weight("weight", &[out, channels / groups, kernel[0], kernel[1]], fan_in(fan));
+    let bias = bias.then(|| cell.weight("bias", &[out], fan_in(fan)));
     let (epilogue, precision) = Default::default();
-    cell.op(ops::conv2d::Conv2d { stride, padding, dilation, groups, bias, epilogue, precision }, &inputs)
+    let op = ops::conv2d::Conv2d { stride, padding, dilation, groups, bias: bias.is_some(), epilogue, precision };
+    product(cell, op, x, weight, bias)
+}
+
+/// The convolution of `x`; adapted where the layer is, and has one group.
+pub fn product(
+    cell: &mut Cell<'_>,
+    op: ops::conv2d::Conv2d,
+    x: ValueId,
+    weight: ValueId,
+    bias: Option<ValueId>,
+) -> Result<ValueId, Fault> {
+    let (weight, branch) = if op.groups == 1 { lora::adapt(cell, "", x, weight)? } else { (weight, None) };
+    let inputs: Vec<ValueId> = [x, weight].into_iter().chain(bias).collect();
+    let y = cell.op(op.clone(), &inputs)?;
+    let Some(branch) = branch else { return Ok(y) };
+    let low = cell.op(ops::conv2d::Conv2d { bias: false, ..op.clone() }, &[branch.x, branch.a])?;
+    let pointwise = ops::conv2d::Conv2d { stride: [1; 2], padding: [0; 4], dilation: [1; 2], bias: false, ..op };
+    let high = cell.op(pointwise, &[low, branch.b])?;
+    cell.op(ops::add::Add {}, &[y, high])
 }

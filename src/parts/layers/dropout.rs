@@ -30,7 +30,7 @@ impl Layer for Dropout {
 }
 
 pub fn build(cell: &mut Cell<'_>, x: ValueId, p: f64) -> Result<ValueId, Fault> {
-    if p == 0.0 || !cell.trains() {
+    if p == 0.0 || !cell.draws_masks() {
         return Ok(x);
     }
     let (path, ty) = (cell.path.clone(), cell.ty(x));

@@ -6,6 +6,7 @@ use super::{Layer, attention, dropout, layer_norm};
 use crate::base::signature::{Kind, Param, PartKind, Signature};
 use crate::graph::ValueId;
 use crate::ops;
+use crate::parts::adapters::bottleneck;
 use crate::parts::cell::{Cell, Fault};
 
 pub struct Encoder;
@@ -35,6 +36,7 @@ impl Layer for Encoder {
         let normed = cell.within("norm1", "norm", |c| layer_norm::build(c, x, 1e-5))?;
         let branch = cell.within("attention", "attention", |c| attention::build(c, normed, heads))?;
         let branch = cell.within("dropout1", "dropout", |c| dropout::build(c, branch, p))?;
+        let branch = bottleneck::adapt(cell, "adapter1", branch)?;
         let x = cell.op(ops::add::Add {}, &[x, branch])?;
         let width = *cell.ty(x).inner().last().expect("attention has checked the rank");
         let normed = cell.within("norm2", "norm", |c| layer_norm::build(c, x, 1e-5))?;
@@ -44,6 +46,7 @@ impl Layer for Encoder {
             attention::project(c, "outer", inner, width)
         })?;
         let branch = cell.within("dropout2", "dropout", |c| dropout::build(c, branch, p))?;
+        let branch = bottleneck::adapt(cell, "adapter2", branch)?;
         cell.op(ops::add::Add {}, &[x, branch])
     }
 }

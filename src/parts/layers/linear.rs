@@ -5,6 +5,7 @@ use crate::base::signature::{Kind, Param, PartKind, Signature};
 use crate::graph::ValueId;
 use crate::ops;
 use crate::ops::Mismatch;
+use crate::parts::adapters::lora;
 use crate::parts::cell::{Cell, Fault, fan_in};
 
 pub struct Linear;
@@ -45,23 +46,26 @@ impl Layer for Linear {
     fn build(&self, cell: &mut Cell<'_>, x: ValueId) -> Result<ValueId, Fault> {
         let ty = cell.ty(x);
         let (rank, out) = (ty.inner().len(), cell.args.size("out"));
-        let width = match ty.inner().last() {
-            Some(&width) if rank <= 2 => width,
-            _ => {
-                return Err(Mismatch::new(format!(
-                    "`linear` takes a vector or a sequence of vectors, and gets {}",
-                    ty.example()
-                ))
-                .help("put `global_pool` or `flatten` before it")
-                .into());
-            }
-        };
+        if !(1..=2).contains(&rank) {
+            let message = format!("`linear` takes a vector or a sequence of vectors, and gets {}", ty.example());
+            return Err(Mismatch::new(message).help("put `global_pool` or `flatten` before it").into());
+        }
         let auto = !matches!(cell.args.get("bias").map(|arg| &arg.value), Some(crate::base::signature::Value::Flag(_)));
         let bias = has_bias(cell) || (auto && rank == 2);
-        let mut inputs = vec![x, cell.weight("weight", &[out, width], fan_in(width))];
-        if bias {
-            inputs.push(cell.weight("bias", &[out], fan_in(width)));
-        }
-        cell.op(ops::linear::Linear { bias, ..Default::default() }, &inputs)
+        product(cell, "", x, out, bias)
     }
+}
+
+/// `x` times the weight `[out, width]` under that prefix, and its bias; adapted where the layer is.
+pub fn product(cell: &mut Cell<'_>, name: &str, x: ValueId, out: usize, bias: bool) -> Result<ValueId, Fault> {
+    let width = *cell.ty(x).inner().last().expect("the caller has checked the rank");
+    let weight = cell.weight(&format!("{name}weight"), &[out, width], fan_in(width));
+    let bias = bias.then(|| cell.weight(&format!("{name}bias"), &[out], fan_in(width)));
+    let (weight, branch) = lora::adapt(cell, name, x, weight)?;
+    let inputs: Vec<ValueId> = [x, weight].into_iter().chain(bias).collect();
+    let y = cell.op(ops::linear::Linear { bias: bias.is_some(), ..Default::default() }, &inputs)?;
+    let Some(branch) = branch else { return Ok(y) };
+    let low = cell.op(ops::linear::Linear::default(), &[branch.x, branch.a])?;
+    let high = cell.op(ops::linear::Linear::default(), &[low, branch.b])?;
+    cell.op(ops::add::Add {}, &[y, high])
 }

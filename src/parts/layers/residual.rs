@@ -1,9 +1,10 @@
 //! `residual(body)`: what goes in is added to what comes out (He et al. 2015, arXiv 1512.03385).
 
-use super::{Layer, batch_norm};
+use super::{Layer, batch_norm, conv, linear};
 use crate::base::signature::{Kind, Param, PartKind, Signature, Value};
 use crate::graph::ValueId;
 use crate::ops::{self, Mismatch};
+use crate::parts::adapters::bottleneck;
 use crate::parts::cell::{Cell, Fault, fan_in};
 
 pub struct Residual;
@@ -35,6 +36,7 @@ impl Layer for Residual {
 
     fn build(&self, cell: &mut Cell<'_>, x: ValueId) -> Result<ValueId, Fault> {
         let y = cell.chain("body", x)?;
+        let y = bottleneck::adapt(cell, "adapter", y)?;
         let (from, to) = (cell.ty(x), cell.ty(y));
         let shortcut = match &cell.args.get("shortcut").expect("it has a default").value {
             Value::Chain(_) => cell.chain("shortcut", x)?,
@@ -73,16 +75,15 @@ fn project(cell: &mut Cell<'_>, x: ValueId, y: ValueId) -> Result<ValueId, Fault
                     epilogue: Default::default(),
                     precision: Default::default(),
                 };
-                c.op(op, &[x, weight])
+                conv::product(c, op, x, weight, None)
             })?;
             cell.within("shortcut.1", "norm", |c| {
                 batch_norm::build(c, scaled, batch_norm::EPSILON, batch_norm::MOMENTUM)
             })
         }
-        ([.., width], [.., out]) if from.len() == to.len() => cell.within("shortcut.0", "linear", |c| {
-            let weight = c.weight("weight", &[*out, *width], fan_in(*width));
-            c.op(ops::linear::Linear { bias: false, ..Default::default() }, &[x, weight])
-        }),
+        ([.., _], [.., out]) if from.len() == to.len() => {
+            cell.within("shortcut.0", "linear", |c| linear::product(c, "", x, *out, false))
+        }
         _ => Err(Mismatch::new(format!("no projection turns {from:?} into {to:?} beside the body of `residual`"))
             .help("give the layers of the shortcut: `residual(…, shortcut: …)`")
             .into()),

@@ -109,7 +109,7 @@ impl<'a> Builder<'a> {
                 for part in parts.0 {
                     match part.as_rule() {
                         Rule::until => until = Some(self.epoch(Children::of(part).next())),
-                        _ => selectors.push(self.selector(part)),
+                        _ => selectors.push(self.frozen(part)),
                     }
                 }
                 DeclarationKind::Freeze { selectors, until }
@@ -181,7 +181,19 @@ impl<'a> Builder<'a> {
         let span = self.span(&pair);
         let mut parts = Children::of(pair);
         let kind = parts.next_if(Rule::kind).map(|p| self.name(Children::of(p).next()));
-        Selector { kind, path: self.path(parts.next()), to: parts.0.next().map(|p| self.path(p)), span }
+        let first = parts.next();
+        let place = match (first.as_rule(), parts.0.next()) {
+            (Rule::text, _) => Place::Pattern(unescape(first.as_str())),
+            (_, None) => Place::Path(self.path(first)),
+            (_, Some(to)) => Place::Range(self.path(first), self.path(to)),
+        };
+        Selector { kind, place, span }
+    }
+
+    fn frozen(&mut self, pair: Pair<'_>) -> (Selector, Vec<Argument>) {
+        let mut parts = Children::of(pair);
+        let selector = self.selector(parts.next());
+        (selector, parts.0.next().map_or(vec![], |p| self.all(p, Self::argument)))
     }
 
     fn tuned(&mut self, pair: Pair<'_>) -> (Selector, Vec<Argument>) {
