@@ -97,6 +97,7 @@ pub(super) fn bytes(path: &Path) -> Result<Vec<u8>> {
     crate::files::read(path).map_err(|e| {
         let why = match e.kind() {
             std::io::ErrorKind::NotFound => "there is no such file of weights".to_string(),
+            std::io::ErrorKind::IsADirectory => "this is a folder, and no file of weights".into(),
             _ => format!("cannot read the weights: {}", crate::files::reason(&e)),
         };
         Diagnostic::error(why).place(path.display().to_string()).into()

@@ -57,7 +57,7 @@ fn every_spec_means_the_same_when_it_is_cut() {
         }
         met.push(name);
     }
-    assert_eq!(met, ["both", "digits_transfer", "fashion_transfer", "gradual"]);
+    assert_eq!(met, ["adapters", "both", "digits_transfer", "fashion_transfer", "genre", "gradual", "library"]);
 }
 
 fn model(text: &str) -> Model {

@@ -2,13 +2,13 @@
 
 use super::{specs, train};
 use mtlc::base::Source;
-use mtlc::weights::{TensorFile, write_tensors};
 use mtlc::engine::{ENGINES, Engine, Noise, Weights};
 use mtlc::graph::{Definition, Purpose, Role};
 use mtlc::model::{Model, Spec};
 use mtlc::ops::Op;
 use mtlc::plan::Graphs;
 use mtlc::train::{State, Step, leave_answers, random_batch};
+use mtlc::weights::{TensorFile, write_tensors};
 use std::path::Path;
 
 /// The model of a spec, from its networks on.
@@ -56,6 +56,19 @@ fn rates_fall_with_the_depth_of_the_layers() {
             assert_ne!(plain, &before.data, "{path} moves");
         }
     }
+}
+
+/// The copies in a stage of a library backbone count each by themselves, as those of a spec do.
+#[test]
+fn layers_of_the_library_are_counted() {
+    let text = "model m\ninput image: f32[3, 32, 32]\ntarget y: class[2]\nbackbone trunk(image) = resnet18\n\
+                head label(trunk) = linear(2)\nminimize cross_entropy(label, y)";
+    let spec = Spec::of(Source::new("m.mtl", text), Path::new(""), &[]).expect("the spec is right");
+    let depth = |layer: &str| spec.model.depth(layer, |_| true).map(|(behind, _)| behind);
+    let [first, second] =
+        ["trunk.layer2.0.body.conv1", "trunk.layer2.1.body.conv1"].map(|layer| depth(layer).expect("a layer"));
+    assert_eq!(first, second + 1);
+    assert!(depth("trunk.stem.conv").expect("a layer") > depth("trunk.layer1.0.body.conv1").expect("a layer"));
 }
 
 #[test]

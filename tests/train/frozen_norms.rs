@@ -1,10 +1,10 @@
 //! What a `freeze` does to the norms among the layers that it names, and patterns of paths.
 
 use mtlc::base::Source;
-use mtlc::weights::TensorFile;
 use mtlc::graph::{Graph, Mode, Role};
 use mtlc::lower::lower;
 use mtlc::model::Spec;
+use mtlc::weights::TensorFile;
 use std::path::Path;
 
 use super::{specs, train};
