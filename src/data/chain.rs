@@ -23,6 +23,8 @@ pub struct Chain {
     pub end: End,
     /// Whether examples are images in files, which are decoded only when they are asked for.
     pub reads_files: bool,
+    /// Whether a training row has another value each epoch.
+    pub is_drawn: bool,
     /// Whether missing inputs are filled.
     fills: bool,
     form: Form,
@@ -90,6 +92,7 @@ impl Chain {
             has_columns,
             end,
             reads_files,
+            is_drawn: spec.draws_on(Split::Train),
             fills: spec.steps.iter().any(|call| call.signature.name == "fill"),
             form: start,
             links,
@@ -188,11 +191,6 @@ impl Chain {
             return Err(Fault::new("an input is missing").help(FILL));
         }
         Ok(prepared)
-    }
-
-    /// Whether a row of that split has another value each time it is asked for.
-    pub fn draws_on(&self, split: Split) -> bool {
-        self.links.iter().any(|link| link.step.draws_on().contains(&split))
     }
 
     /// Undoes the steps on predictions, from the last to the first.

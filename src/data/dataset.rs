@@ -259,7 +259,7 @@ impl Dataset {
     fn prepare(&self, field: usize, row: usize, moment: Option<Moment>) -> std::result::Result<Prepared, Fault> {
         // What is drawn anew each epoch is not kept.
         let (chain, split) = (&self.chains[field], self.of[row]);
-        let is_drawn = moment.is_some() && split == Some(Split::Train) && chain.draws_on(Split::Train);
+        let is_drawn = moment.is_some() && split == Some(Split::Train) && chain.is_drawn;
         if let Some(value) = self.cache.get(field, row).filter(|_| !is_drawn) {
             return Ok(value.clone());
         }
@@ -272,11 +272,6 @@ impl Dataset {
 
     fn chain(&self, name: &str) -> Option<&Chain> {
         self.chains.iter().find(|chain| chain.name == name)
-    }
-
-    /// Whether a field has another value each epoch, in rows of that split.
-    pub fn draws(&self, field: &str, split: Split) -> bool {
-        self.chain(field).is_some_and(|chain| chain.draws_on(split))
     }
 
     /// The files that preparing a field of these rows reads and that are no part of the fingerprint.

@@ -44,10 +44,16 @@ pub const ON: Param = Param::with(
     "the splits that it changes; validation and test rows are drawn once and then stay, and training rows are measured unchanged",
 );
 
+/// The splits in which a step with these arguments draws, so that a row has another value each epoch; none for a step that does not.
+pub fn splits(args: &Args) -> impl Iterator<Item = Split> {
+    let words = if args.has(ON.name) { args.list(ON.name) } else { &[] };
+    words.iter().filter_map(|word| Split::named(word.value.as_text()?))
+}
+
 /// Where a random step draws, and from which generators.
 #[derive(Clone, Debug)]
 pub struct Chance {
-    pub on: Vec<Split>,
+    on: Vec<Split>,
     step: &'static str,
     /// Steps of the same name before it in the chain.
     nth: usize,
@@ -55,8 +61,7 @@ pub struct Chance {
 
 impl Chance {
     pub fn new(args: &Args, step: &'static str, nth: usize) -> Self {
-        let words = args.list("on").iter().filter_map(|word| word.value.as_text());
-        Self { on: words.filter_map(Split::named).collect(), step, nth }
+        Self { on: splits(args).collect(), step, nth }
     }
 
     /// The generator for a row, where the step changes it.

@@ -19,7 +19,7 @@
 //! Write `step/NAME.rs` with a `pub static PART: StepKind`: the signature, and a function that looks at the [`form::Form`] that
 //! arrives and gives the [`step::Step`] and the form that leaves. Add `NAME` to the list at the end of `step/mod.rs`.
 //! A step that learns implements `observe`, `finish`, `state` and `restore`; one that targets may use and that changes units
-//! implements `invert`. A random step ends its parameters with [`draw::ON`], draws by a [`draw::Chance`], and implements `draws_on`.
+//! implements `invert`. A random step ends its parameters with [`draw::ON`], and draws by a [`draw::Chance`].
 
 /// Declares a list of parts: one name each, the name of the file whose `PART` it is.
 macro_rules! parts {
@@ -84,6 +84,13 @@ pub struct FieldSpec {
     /// Each one of [`steps`].
     pub steps: Vec<Call>,
     pub span: Span,
+}
+
+impl FieldSpec {
+    /// Whether a step of the chain draws at random in rows of that split.
+    pub fn draws_on(&self, split: Split) -> bool {
+        self.steps.iter().any(|step| draw::splits(&step.args).any(|drawn| drawn == split))
+    }
 }
 
 /// What the model uses a field for.

@@ -32,7 +32,7 @@ pub use spec::{Failure, Spec, read_spec};
 
 use crate::base::Span;
 use crate::base::signature::{Args, Call};
-use crate::data::{DataSpec, FieldType};
+use crate::data::{DataSpec, FieldType, Split};
 use crate::parts::cell::Hold;
 use crate::weights::Rules;
 
@@ -161,6 +161,12 @@ impl Model {
 
     pub fn heads(&self) -> impl Iterator<Item = &Network> {
         self.networks.iter().filter(|n| n.kind == NetworkKind::Head)
+    }
+
+    /// Whether training rows have another value of an input each epoch, in some of the data.
+    pub fn is_drawn(&self, input: &str) -> bool {
+        let mut fields = self.data.iter().flat_map(|data| &data.fields);
+        fields.any(|field| field.name == input && field.draws_on(Split::Train))
     }
 
     /// The epochs, counted from 0, from which on another graph is trained than before; the first is 0.

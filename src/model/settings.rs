@@ -47,6 +47,11 @@ pub static TRAIN: Signature = Signature {
             "auto",
             "what follows from frozen layers alone is computed once and kept: where that pays, never, or always, in f32 or rounded to bf16",
         ),
+        Param::optional(
+            "variants",
+            Kind::Count,
+            "draw so many variants of each training row, keep what is computed once of each, and train on them in turn",
+        ),
     ],
 };
 

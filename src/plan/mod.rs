@@ -1,6 +1,7 @@
 //! What will be computed, decided before anything runs: parameters by part, cost, memory, and the order of the values with the
 //! moment at which each can be forgotten. [`Plan`] is the file `plan.yaml`: readable, stable, and diffable.
 
+pub mod caching;
 pub mod features;
 pub mod fixed;
 pub mod program;
@@ -77,7 +78,7 @@ pub struct Graphs {
 impl Graphs {
     pub fn of(model: &Model) -> Result<Graphs> {
         let [train, eval] = [lower(model, Mode::Train, 0)?, lower(model, Mode::Eval, 0)?];
-        let caching = features::of_graphs(model, 0, [&train, &eval], &|_| false)?;
+        let caching = caching::of_graphs(model, 0, [&train, &eval])?;
         let later = model.turns().into_iter().skip(1);
         let later =
             later.map(|epoch| Ok(passes::optimise(lower(model, Mode::Train, epoch)?).0)).collect::<Result<_>>()?;

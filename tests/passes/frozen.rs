@@ -8,11 +8,11 @@ use mtlc::engine::{Weights, find};
 use mtlc::graph::{Graph, Mode};
 use mtlc::lower::lower;
 use mtlc::model::{Model, Spec};
-use mtlc::passes::frozen::{Cut, Terms, cut, inputs};
+use mtlc::passes::frozen::{Cut, Terms, WORTH, cut, inputs};
 use std::path::Path;
 
 fn terms(demanded: bool) -> Terms<'static> {
-    Terms { bytes: 4, demanded, random: &|_| false }
+    Terms { bytes: 4, demanded, worth: WORTH, random: &|_| false }
 }
 
 fn graphs(model: &Model) -> [Graph; 2] {

@@ -8,7 +8,6 @@ use super::{Field, Made, Step, StepKind};
 use crate::base::signature::{Args, Kind, Param, PartKind, Signature};
 use crate::data::draw::{Chance, ON, Row};
 use crate::data::form::{Example, Fault, Form, FormKind};
-use crate::data::split::Split;
 
 pub static PART: StepKind = StepKind {
     signature: &Signature {
@@ -42,10 +41,6 @@ fn make(args: &Args, form: &Form, field: &Field) -> Result<Made, Fault> {
 }
 
 impl Step for Color {
-    fn draws_on(&self) -> &[Split] {
-        &self.chance.on
-    }
-
     fn apply(&self, example: Example, row: Row) -> Result<Example, Fault> {
         let Some((dims, mut data)) = example.into_numbers()? else { return Ok(Example::Missing) };
         let Some(mut random) = self.chance.at(row) else { return Ok(Example::Numbers { dims, data }) };

@@ -7,7 +7,6 @@ use crate::base::signature::{Args, Kind, Param, PartKind, Signature};
 use crate::data::draw::{Chance, ON, Row};
 use crate::data::form::{Example, Fault, Form};
 use crate::data::plane::{Plane, gather, plane};
-use crate::data::split::Split;
 
 pub static PART: StepKind = StepKind {
     signature: &Signature {
@@ -68,10 +67,6 @@ fn fits(image: Plane, window: Plane, padding: usize) -> Result<(), Fault> {
 }
 
 impl Step for Crop {
-    fn draws_on(&self) -> &[Split] {
-        &self.chance.on
-    }
-
     fn apply(&self, example: Example, row: Row) -> Result<Example, Fault> {
         let Crop { window, padding, .. } = *self;
         let mut random = self.chance.at(row);

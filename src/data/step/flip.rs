@@ -5,7 +5,6 @@ use crate::base::signature::{Args, Kind, Param, PartKind, Signature};
 use crate::data::draw::{Chance, ON, Row};
 use crate::data::form::{Example, Fault, Form};
 use crate::data::plane::{Plane, gather, plane};
-use crate::data::split::Split;
 
 pub static PART: StepKind = StepKind {
     signature: &Signature {
@@ -39,10 +38,6 @@ fn make(args: &Args, form: &Form, field: &Field) -> Result<Made, Fault> {
 }
 
 impl Step for Flip {
-    fn draws_on(&self) -> &[Split] {
-        &self.chance.on
-    }
-
     fn apply(&self, example: Example, row: Row) -> Result<Example, Fault> {
         let flips = self.chance.at(row).is_some_and(|mut random| random.unit() < self.probability);
         if !flips {

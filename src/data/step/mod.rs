@@ -6,7 +6,6 @@
 use super::FieldType;
 use super::draw::Row;
 use super::form::{Example, Fault, Form};
-use super::split::Split;
 use crate::base::signature::{Args, Signature};
 use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
@@ -41,11 +40,6 @@ pub trait Step: Send + Sync {
     /// Whether it learns from the training rows before it can be applied.
     fn learns(&self) -> bool {
         false
-    }
-
-    /// The splits in which it draws at random, so that a row has another value each epoch (see [`crate::data::draw`]).
-    fn draws_on(&self) -> &[Split] {
-        &[]
     }
 
     /// Takes note of one training example, in the form that arrives at the step.

@@ -9,7 +9,6 @@ use crate::base::signature::{Args, Kind, Param, PartKind, Signature};
 use crate::data::draw::{Chance, ON, Random, Row};
 use crate::data::form::{Example, Fault, Form, FormKind};
 use crate::data::plane::{Plane, gather};
-use crate::data::split::Split;
 
 pub static PART: StepKind = StepKind {
     signature: &Signature {
@@ -91,10 +90,6 @@ impl ResizedCrop {
 }
 
 impl Step for ResizedCrop {
-    fn draws_on(&self) -> &[Split] {
-        &self.chance.on
-    }
-
     fn apply(&self, example: Example, row: Row) -> Result<Example, Fault> {
         let part = match self.chance.at(row) {
             None => example,

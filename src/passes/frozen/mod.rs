@@ -53,6 +53,8 @@ pub struct Terms<'a> {
     pub bytes: u64,
     /// Whether to cut also where it gains nothing.
     pub demanded: bool,
+    /// Operations that must be saved for each byte that is read: [`WORTH`], or more where they are not saved in every epoch.
+    pub worth: u64,
     /// Whether the values of an input differ from one epoch to the next.
     pub random: &'a dyn Fn(&str) -> bool,
 }
@@ -162,7 +164,7 @@ impl Region {
                 DType::F32 if is_leaf(id) => 4,
                 DType::F32 => terms.bytes,
             };
-            let stored = (value.ty.elements(1) as u64).saturating_mul(size).saturating_mul(WORTH);
+            let stored = (value.ty.elements(1) as u64).saturating_mul(size).saturating_mul(terms.worth);
             network.edge(id.0, n + id.0, stored);
             let work = graph.value_flops(value).saturating_mul(scale);
             network.edge(once, id.0, if is_leaf(id) { NEVER } else { work });

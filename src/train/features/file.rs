@@ -57,7 +57,7 @@ impl Contents {
 
     /// Bytes of all rows.
     pub fn bytes(&self) -> u64 {
-        self.rows as u64 * self.row_bytes() as u64
+        (self.rows as u64).saturating_mul(self.row_bytes() as u64)
     }
 }
 
@@ -144,9 +144,10 @@ impl FeatureFile {
         if header != wanted {
             return Err(unusable("it holds the features of something else"));
         }
-        let end = HEADER as u64 + contents.bytes();
-        if found != end + DIGEST as u64 {
-            return Err(unusable(if found < end + DIGEST as u64 { "it was cut short" } else { "it is too long" }));
+        let end = contents.bytes().saturating_add(HEADER as u64);
+        let whole = end.saturating_add(DIGEST as u64);
+        if found != whole {
+            return Err(unusable(if found < whole { "it was cut short" } else { "it is too long" }));
         }
         let mut hash = Sha256::new();
         let mut block = vec![0; 1 << 20];

@@ -2,7 +2,7 @@
 //! one.
 //!
 //! Into the hash go: the version of mtlc and of the file format, the engine and its instructions, since both decide the last bits;
-//! the graph that computes the features and every bit of the weights in it; what is stored; and of the data its files and splits,
+//! the graph that computes the features and every bit of the weights in it; what is stored, in how many variants and drawn from which seed; and of the data its files and splits,
 //! the rows in their order, and how each input that is read is prepared, with all that its steps have learned. Images that a table
 //! names are known by length and time of change.
 
@@ -16,13 +16,14 @@ use crate::train::sources::{RowId, Sources};
 use sha2::{Digest, Sha256};
 use std::time::SystemTime;
 
-/// The key of the features of these rows.
+/// The key of the features of these rows; `drawn` says how many variants of training rows there are, and the seed of the run.
 pub fn key(
     (model, engine, sources): (&Model, &dyn Engine, &Sources),
     cut: &Cut,
     number: Number,
     weights: &str,
     rows: &[RowId],
+    drawn: Option<(u64, u64)>,
 ) -> [u8; 32] {
     let mut hash = Sha256::new();
     let mut line = |text: &str| {
@@ -36,6 +37,9 @@ pub fn key(
     graph.name.clear();
     line(&serde_json::to_string(&graph).expect("a graph is plain data"));
     line(weights);
+    if let Some((variants, seed)) = drawn {
+        line(&format!("{variants} variants, seed {seed}"));
+    }
     for (source, (spec, data)) in model.data.iter().zip(&sources.datasets).enumerate() {
         line(data.fingerprint());
         let fitted = data.fitted();

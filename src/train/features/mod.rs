@@ -1,29 +1,33 @@
 //! The feature cache of a run: what lies below the frozen boundary, computed once per example and read from a file in every epoch.
 //!
-//! [`passes::frozen`](crate::passes::frozen) says where the graphs are cut, [`plan::features`](crate::plan::features) whether the
+//! [`passes::frozen`](crate::passes::frozen) says where the graphs are cut, [`plan::caching`](crate::plan::caching) whether the
 //! spec wants it. Here the values are computed for every row of every split, in an order and in passes that depend on the spec
 //! alone, and kept in a file under the hash of all that they follow from ([`key`]). A file that is there and whole is read in place
 //! of computing anything; one that is not is noticed, said, and written anew. What the region alone reads is then no longer loaded.
 //!
-//! Should an example get several variants one day, each is another row of the file, and their number a part of the key.
+//! Where the spec asks for k variants of each training row, the file holds the row as it is measured and k drawn ones: as the first k
+//! epochs of a run without a cache would meet it. Epoch e reads variant e mod k, and so does everything else that is drawn in it.
 
 mod file;
 mod folder;
 mod key;
+mod rows;
 
 pub use file::{Contents, FeatureFile, Missing, Writer};
 
 use super::Watch;
 use super::sources::{RowId, Sources};
 use crate::base::Result;
-use crate::data::{Array, Batch, Moment, Split};
+use crate::data::{Array, Batch, Moment};
 use crate::engine::weights::Stamp;
 use crate::engine::{Engine, Weights};
 use crate::graph::{Graph, ValueId};
 use crate::model::Model;
 use crate::passes::frozen::{Cut, inputs};
 use crate::plan::bytes;
-use crate::plan::features::{Caching, Number, caching, paths, rows as rows_of_a_pass};
+use crate::plan::caching::caching;
+use crate::plan::features::{Caching, Number, paths, rows as rows_of_a_pass};
+use rows::Rows;
 use serde::{Deserialize, Serialize};
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -41,7 +45,11 @@ pub struct FeatureRecord {
     pub epoch: u64,
     /// SHA-256 of all that they follow from.
     pub key: String,
+    /// Rows of the file.
     pub rows: usize,
+    /// How many of them are variants of the same training row, where they are drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variants: Option<u64>,
     /// Numbers of a row.
     pub width: usize,
     pub number: Number,
@@ -56,13 +64,9 @@ impl FeatureRecord {
     pub fn line(&self) -> String {
         let of: Vec<String> = self.of.iter().map(|path| format!("`{path}`")).collect();
         let number = if self.number == Number::F32 { "" } else { " in bf16" };
-        format!(
-            "features of {} ({} numbers{number} of {} rows, {})",
-            of.join(", "),
-            self.width,
-            self.rows,
-            bytes(self.bytes)
-        )
+        let variants = self.variants.map(|k| format!(", {k} of each training row drawn at random")).unwrap_or_default();
+        let (of, width, rows, size) = (of.join(", "), self.width, self.rows, bytes(self.bytes));
+        format!("features of {of} ({width} numbers{number} of {rows} rows{variants}, {size})")
     }
 }
 
@@ -70,8 +74,7 @@ impl FeatureRecord {
 pub struct Features {
     pub cut: Cut,
     file: FeatureFile,
-    /// Every row of every split, ascending: the order of the file.
-    rows: Vec<RowId>,
+    rows: Rows,
     /// SHA-256 and stamps of the weights that they were computed with.
     weights: String,
     stamps: Vec<Stamp>,
@@ -87,12 +90,15 @@ pub struct Loader<'a> {
 
 impl Loader<'_> {
     /// What a graph reads of these rows, and every target; and the source of each row, as [`Sources::batch`] gives them. In a pass
-    /// over the training rows random steps draw.
+    /// over the training rows random steps draw; where features have variants, these come again and again, and what is loaded
+    /// beside them, such as a mask or the input of another trunk, comes as it was drawn with them.
     pub fn batch(&self, graph: &Graph, rows: &[RowId], moment: Option<Moment>) -> Result<(Batch, Vec<usize>)> {
+        let variants = self.features.and_then(|features| features.rows.variants);
+        let moment = moment.map(|m| Moment { epoch: variants.map_or(m.epoch, |k| m.epoch % k), ..m });
         let wanted = |field: &str| self.sources.is_target(field) || inputs(graph).any(|name| name == field);
         let (mut batch, origin) = self.sources.batch_of(rows, &wanted, moment)?;
         if let Some(features) = self.features {
-            features.add(&mut batch, rows)?;
+            features.add(&mut batch, rows, moment)?;
         }
         Ok((batch, origin))
     }
@@ -100,11 +106,12 @@ impl Loader<'_> {
 
 impl Features {
     /// Puts the features of rows into a batch that [`Sources::batch`] made of them.
-    fn add(&self, batch: &mut Batch, rows: &[RowId]) -> Result<()> {
+    fn add(&self, batch: &mut Batch, rows: &[RowId], moment: Option<Moment>) -> Result<()> {
+        let variant = moment.filter(|_| self.rows.variants.is_some()).map(|moment| moment.epoch);
         let mut places: Vec<RowId> = rows.to_vec();
         // Source by source, in the order asked for within each.
         places.sort_by_key(|(source, _)| *source);
-        let place = |row: &RowId| self.rows.binary_search(row).expect("every row of every split has features");
+        let place = |row: &RowId| self.rows.place(*row, variant);
         let numbers = self.file.read(&places.iter().map(place).collect::<Vec<_>>())?;
         let mut start = 0;
         for stored in &self.cut.values {
@@ -179,19 +186,17 @@ impl<'a> Cache<'a> {
     fn decide(&mut self, epoch: u64, weights: &Weights, watch: &mut dyn Watch) -> Result<()> {
         let before = self.held.take();
         let Some(folder) = self.folder.filter(|_| !self.failed) else { return Ok(()) };
-        let random = |input: &str| self.sources.datasets.iter().any(|data| data.draws(input, Split::Train));
-        let Caching::On(cut, number) = caching(self.model, epoch, &random)? else { return Ok(()) };
+        let Caching::On { cut, number, variants } = caching(self.model, epoch)? else { return Ok(()) };
         // The heads may have changed above features that stay as they are.
         if let Some(before) = before.filter(|b| b.cut.features == cut.features && b.fit(weights)) {
             self.held = Some(Features { cut: *cut, ..before });
             return Ok(());
         }
         let began = Instant::now();
-        let splits = Split::ALL.iter().flat_map(|split| self.sources.rows(*split));
-        let mut rows: Vec<RowId> = splits.collect();
-        rows.sort_unstable();
+        let rows = Rows::of(self.sources, variants);
         let weights_digest = digest(&cut, weights);
-        let key = key::key((self.model, self.engine, self.sources), &cut, number, &weights_digest, &rows);
+        let drawn = variants.map(|k| (k, self.seed()));
+        let key = key::key((self.model, self.engine, self.sources), &cut, number, &weights_digest, &rows.all, drawn);
         let contents = Contents { key, number, rows: rows.len(), width: cut.width() };
         if self.model.train.text("cache") == "auto" && contents.bytes() > MOST_UNASKED {
             let (of, size) = (paths(&cut.values), bytes(contents.bytes()));
@@ -207,6 +212,7 @@ impl<'a> Cache<'a> {
             epoch: epoch + 1,
             key: name,
             rows: rows.len(),
+            variants,
             width: contents.width,
             number,
             bytes: contents.bytes(),
@@ -239,11 +245,16 @@ impl<'a> Cache<'a> {
         Ok(())
     }
 
+    /// The seed of the run.
+    fn seed(&self) -> u64 {
+        self.model.train.int("seed") as u64
+    }
+
     /// Computes the features of these rows into a file; none where it cannot be written.
     fn compute(
         &mut self,
         cut: &Cut,
-        rows: &[RowId],
+        rows: &Rows,
         weights: &Weights,
         path: &Path,
         contents: Contents,
@@ -266,8 +277,11 @@ impl<'a> Cache<'a> {
         let mut session = self.engine.session(&cut.features);
         let wanted: Vec<ValueId> = cut.features.outputs.iter().map(|o| o.value).collect();
         watch.features_begin(&paths(&cut.values), rows.len());
-        for chunk in rows.chunks(rows_of_a_pass(&cut.features)) {
-            let (batch, _) = self.sources.batch_of(chunk, &|field| cut.inputs().any(|name| name == field), None)?;
+        let seed = self.seed();
+        for (variant, chunk) in rows.passes(rows_of_a_pass(&cut.features)) {
+            // A variant is what the epoch of its number would draw.
+            let moment = variant.map(|epoch| Moment { seed, epoch });
+            let (batch, _) = self.sources.batch_of(chunk, &|field| cut.inputs().any(|name| name == field), moment)?;
             session.forward(weights, &batch, &wanted);
             for row in 0..chunk.len() {
                 for (number, stored) in cut.values.iter().enumerate() {
