@@ -68,6 +68,9 @@ pub struct Line {
     pub shape: String,
 }
 
+/// Unasked, a file is written where it saves at least one part in so many of a training step.
+const WORTHWHILE: u64 = 10;
+
 /// What is cached in an epoch, counted from 0. `random` says which inputs differ from epoch to epoch.
 ///
 /// A cache that the spec demands and that cannot be is an error in the first epoch. Later a freeze may have ended.
@@ -89,6 +92,10 @@ pub fn of_graphs(model: &Model, epoch: u64, graphs: [&Graph; 2], random: &dyn Fn
     }
     let terms = Terms { bytes: number.bytes() as u64, demanded, random };
     match frozen::cut(graphs[0], graphs[1], &terms) {
+        Ok(cut) if !demanded && cut.features.flops().saturating_mul(WORTHWHILE) < graphs[0].step_flops() => {
+            let [saved, whole] = [cut.features.flops(), graphs[0].step_flops()].map(flop);
+            Ok(Caching::Off(format!("it would save {saved} of the {whole} of a training step")))
+        }
         Ok(cut) => Ok(Caching::On(cut.into(), number)),
         Err(why) if demanded && epoch == 0 => {
             let diagnostic = Diagnostic::error(format!("no features can be cached: {why}"));
