@@ -262,6 +262,12 @@ impl Graph {
         self.values.iter().map(|v| self.value_flops(v)).fold(0, u64::saturating_add)
     }
 
+    /// Floating-point operations of one example's training step: a gradient costs twice what its value does.
+    pub fn step_flops(&self) -> u64 {
+        let taped = self.values.iter().filter(|v| v.taped).map(|v| self.value_flops(v));
+        self.flops().saturating_add(taped.fold(0, u64::saturating_add).saturating_mul(2))
+    }
+
     /// Floating-point operations of one value for one example; none for what is computed once for all.
     pub fn value_flops(&self, value: &Value) -> u64 {
         match &value.definition {

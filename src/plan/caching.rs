@@ -4,6 +4,7 @@
 //! it did before, and ends with the same bits. Which inputs are drawn anew each epoch is known from the steps of their chains.
 
 use super::features::{Caching, Number, paths};
+use super::flop;
 use crate::base::{Diagnostic, Result};
 use crate::graph::{Graph, Mode};
 use crate::lower::lower;
@@ -66,16 +67,36 @@ impl Asked<'_> {
         cut.inputs().any(|input| self.model.is_drawn(input))
     }
 
+    /// The cut where it pays, if so many of the epochs save nothing since they compute variants, or else why not.
+    fn paying(&self, variants: u64, random: &dyn Fn(&str) -> bool) -> std::result::Result<Cut, String> {
+        if self.lasts < 2 {
+            return Err("what is frozen is frozen so for one epoch only".into());
+        }
+        let saving = self.lasts.saturating_sub(variants);
+        if saving == 0 {
+            return Err(format!("{variants} variants save nothing where what is frozen is so for {} epochs", self.lasts));
+        }
+        // Every epoch reads what only these need not compute.
+        let cut = self.cut(false, WORTH.saturating_mul(self.lasts).div_ceil(saving), random)?;
+        let saved = u128::from(cut.features.flops()) * u128::from(saving) / u128::from(self.lasts);
+        let whole = self.train.step_flops();
+        if saved * WORTHWHILE < u128::from(whole) {
+            return Err(format!("it would save {} of the {} of a training step", flop(saved as u64), flop(whole)));
+        }
+        Ok(cut)
+    }
+
     /// Each row has one value; nothing that is drawn is cached.
     fn once(&self) -> Result<Caching> {
-        if !self.demanded && self.lasts < 2 {
-            return Ok(Caching::Off(ONE_EPOCH.into()));
-        }
-        let why = match self.cut(self.demanded, WORTH, &|input| self.model.is_drawn(input)) {
+        let cut = |random: &dyn Fn(&str) -> bool| match self.demanded {
+            true => self.cut(true, WORTH, random),
+            false => self.paying(0, random),
+        };
+        let why = match cut(&|input| self.model.is_drawn(input)) {
             Ok(cut) => return Ok(Caching::On { cut: cut.into(), number: self.number, variants: None }),
             Err(why) => why,
         };
-        let chance_alone = self.draws() && self.cut(self.demanded, WORTH, &|_| false).is_ok();
+        let chance_alone = self.draws() && cut(&|_| false).is_ok();
         if self.demanded && self.epoch == 0 {
             let help = if chance_alone {
                 "`variants: 4` draws 4 variants of each training row and caches those"
@@ -94,15 +115,10 @@ impl Asked<'_> {
         if let (0, Some(wrong)) = (self.epoch, self.without_variants(&possible)) {
             return Err(wrong.into());
         }
-        // How many of the epochs compute.
-        let computing = if possible.as_ref().is_ok_and(|cut| self.varies(cut)) { variants } else { 1 };
-        let chosen = match self.lasts.saturating_sub(computing) {
-            _ if self.demanded => possible,
-            0 if computing == 1 => Err(ONE_EPOCH.into()),
-            0 => Err(format!("{variants} variants save nothing where what is frozen is so for {} epochs", self.lasts)),
-            // Every epoch reads what only these need not compute.
-            saved if computing > 1 => self.cut(false, WORTH.saturating_mul(self.lasts).div_ceil(saved), &|_| false),
-            _ => self.cut(false, WORTH, &|_| false),
+        let chosen = match possible {
+            possible if self.demanded => possible,
+            Ok(cut) if self.varies(&cut) => self.paying(variants, &|_| false),
+            _ => self.paying(0, &|_| false),
         };
         Ok(match chosen {
             Ok(cut) => {
@@ -133,7 +149,8 @@ impl Asked<'_> {
     }
 }
 
-const ONE_EPOCH: &str = "what is frozen is frozen so for one epoch only";
+/// Unasked, a file is written where it saves at least one part in so many of a training step.
+const WORTHWHILE: u128 = 10;
 
 /// A fault at a setting of `train`.
 fn fault(model: &Model, setting: &str, message: String, help: &str) -> Diagnostic {

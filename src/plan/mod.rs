@@ -103,14 +103,12 @@ impl Plan {
             role: p.role,
         };
         let forward = graphs.serve.flops();
-        let taped = graphs.train.values.iter().filter(|v| v.taped).map(|v| graphs.train.value_flops(v));
-        let taped = taped.fold(0, u64::saturating_add);
         Plan {
             model: model.name.clone(),
             spec: spec.into(),
             tasks: tasks.collect(),
             parts: summary::parts(model, &graphs.train),
-            flops: Flops { forward, train: graphs.train.flops().saturating_add(taped.saturating_mul(2)) },
+            flops: Flops { forward, train: graphs.train.step_flops() },
             memory: Memory::of(model, graphs),
             features: graphs.caching.told(&graphs.train),
             parameters: graphs.train.parameters.iter().map(parameter).collect(),

@@ -9,6 +9,7 @@ use super::report::{Report, suggestions};
 use super::{Array, TensorFile, shown};
 use crate::base::{Diagnostic, Result};
 use indexmap::IndexMap;
+use std::collections::HashSet;
 
 /// What is said about a file of weights beside its name.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -162,10 +163,16 @@ pub fn assign(
     let own = format!("{network}.");
     let below = |path: &str| path.strip_prefix(&own).unwrap_or(path).to_string();
     let bare = |name: &'_ str| -> String { name.strip_prefix("module.").unwrap_or(name).to_string() };
+    let known: HashSet<&str> = parameters.iter().map(|(path, _)| path.as_str()).collect();
+    // What a name or the second side of a rule is below the network. A stage may have the network's own name.
+    let place = |name: &str| match name.strip_prefix(&own) {
+        Some(rest) if !known.contains(format!("{own}{name}").as_str()) => rest.to_string(),
+        _ => name.to_string(),
+    };
     let mut problems = vec![];
     let mut report = Report::of(file, network);
-    // A file that knows the network by its name is of a whole model, whose other parts are not meant.
-    let whole_model = rules.rename.is_empty() && file.tensors.keys().any(|name| bare(name).starts_with(&own));
+    // A file that knows parameters by their whole paths is of a whole model, whose other parts are not meant.
+    let whole_model = rules.rename.is_empty() && file.tensors.keys().any(|name| known.contains(bare(name).as_str()));
     let mut sources: IndexMap<String, Vec<Source>> = IndexMap::new();
     for (name, array) in &file.tensors {
         let bare = bare(name);
@@ -184,13 +191,11 @@ pub fn assign(
             } else if whole_model && !bare.starts_with(&own) {
                 report.others += 1;
             } else {
-                let path = bare.strip_prefix(&own).unwrap_or(&bare).to_string();
-                sources.entry(path).or_default().push(Source { name, part: None, array });
+                sources.entry(place(&bare)).or_default().push(Source { name, part: None, array });
             }
         }
         for (path, part) in renamed {
-            let path = path.strip_prefix(&own).map_or(path.clone(), str::to_string);
-            sources.entry(path).or_default().push(Source { name, part, array });
+            sources.entry(place(&path)).or_default().push(Source { name, part, array });
         }
     }
     let mut values = vec![];
@@ -224,7 +229,7 @@ pub fn assign(
         }
     }
     for (path, dims) in &missing {
-        let skipped = file.entries.iter().find(|e| !e.is_kept() && bare(&e.name).trim_start_matches(&own) == path);
+        let skipped = file.entries.iter().find(|e| !e.is_kept() && place(&bare(&e.name)) == *path);
         problems.push(match skipped {
             Some(entry) => format!(
                 "`{own}{path}` {dims:?} is missing: the file has it as {}, which is no parameter",
@@ -236,7 +241,7 @@ pub fn assign(
     let spare: Vec<(&str, &str, &[usize])> =
         sources.iter().flat_map(|(path, all)| all.iter().map(|s| (path.as_str(), s.name, &s.array.dims[..]))).collect();
     for (path, name, dims) in &spare {
-        let meant = if bare(name).strip_prefix(&own).unwrap_or(&bare(name)) == *path {
+        let meant = if place(&bare(name)) == *path {
             String::new()
         } else {
             format!(" as `{own}{path}`")

@@ -1,6 +1,7 @@
 //! The feature cache: same results as without, whatever becomes of its files.
 
 mod files;
+mod variants;
 
 use super::{file, metric, specs, train, train_with};
 use mtlc::base::Source;

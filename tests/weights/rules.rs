@@ -61,6 +61,19 @@ fn parts_of_a_tensor_become_parameters() {
     assert_eq!(values, [want(0), want(4), want(8)]);
 }
 
+/// A stage may have the name of its network, and then a path that begins with it is not the network's.
+#[test]
+fn a_stage_is_not_taken_for_its_network() {
+    let own: [(&str, &[usize]); 2] = [("trunk.trunk.0.weight", &[2]), ("trunk.trunk.1.weight", &[3])];
+    let loaded = |names: [&str; 2], rename: &[&str]| {
+        load(&file(&[(names[0], &[2]), (names[1], &[3])]), &rules(rename, &[], &[]), &own, false).unwrap().0.len()
+    };
+    assert_eq!(loaded(["enc.0.weight", "enc.1.weight"], &["enc.* -> trunk.*"]), 2);
+    assert_eq!(loaded(["trunk.0.weight", "trunk.1.weight"], &[]), 2);
+    assert_eq!(loaded(["trunk.trunk.0.weight", "trunk.trunk.1.weight"], &[]), 2);
+    assert_eq!(loaded(["trunk.layer.0.weight", "trunk.layer.1.weight"], &["trunk.layer.* -> trunk.*"]), 2);
+}
+
 #[test]
 fn names_stand_for_themselves_without_prefixes() {
     let own: [(&str, &[usize]); 1] = [("trunk.0.weight", &[2])];

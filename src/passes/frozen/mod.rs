@@ -20,9 +20,9 @@ use crate::graph::{Definition, Graph, Leaf, Mode, Output, Purpose, Value, ValueI
 use crate::ops::Op;
 use min_cut::{NEVER, Network};
 
-/// How many operations take as long as reading a byte that is stored: a few cores compute some hundreds in a nanosecond, and a disk
-/// gives about a byte in it.
-pub const WORTH: u64 = 512;
+/// How many operations take as long as reading a byte that is stored: a core computes some fifty in a nanosecond, and a disk gives
+/// about a byte in it.
+pub const WORTH: u64 = 64;
 
 /// The graphs of a model on both sides of its frozen boundary.
 #[derive(Clone, Debug, PartialEq)]
