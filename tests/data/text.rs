@@ -80,6 +80,35 @@ fn word_pieces_are_those_of_bert() {
     }
 }
 
+/// The published vocabulary gives the ids that MiniLM was trained with.
+#[test]
+fn word_pieces_have_the_ids_of_the_published_vocabulary() {
+    let Some(assets) = std::env::var_os("MTLC_ASSETS") else {
+        eprintln!("skipped: MTLC_ASSETS names no folder with the published vocabulary");
+        return;
+    };
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/wordpiece.json");
+    let cases: Vec<Value> = serde_json::from_slice(&std::fs::read(path).expect("goldens")).expect("JSON");
+    let (texts, _, _) = goldens();
+    let dir = folder(&[("a.jsonl", rows(&texts).as_bytes())]);
+    for name in ["vocab.txt", "tokenizer.json"] {
+        let file = Path::new(&assets).join("minilm").join(name);
+        let data = open(
+            dir.path(),
+            &format!(
+                r#"jsonl("a.jsonl", split: [1.0]) {{ in x: tokens[128] < 30522 = column("text") -> wordpiece("{}", 128) }}"#,
+                file.display()
+            ),
+        );
+        let ids = i64s(&all(&data, Split::Train), "x");
+        for (got, case) in ids.chunks(128).zip(&cases) {
+            let want: Vec<i64> = case["ids"].as_array().expect("ids").iter().filter_map(Value::as_i64).collect();
+            assert_eq!(got[..want.len()], want, "{} by {name}", case["text"]);
+            assert!(got[want.len()..].iter().all(|id| *id == 0), "{} by {name}", case["text"]);
+        }
+    }
+}
+
 /// Capitals and accents count where the vocabulary has them.
 #[test]
 fn a_cased_vocabulary_keeps_capitals() {
