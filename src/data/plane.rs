@@ -36,7 +36,7 @@ pub fn gather<F: Fn(usize, usize) -> Option<(usize, usize)>>(
         let [.., height, width] = dims else { return Err(Fault::new("an example is no image")) };
         let (old, (new, from)) = ((*height, *width), plan(Plane { height: *height, width: *width })?);
         (*height, *width) = (new.height, new.width);
-        let planes = if old.0 * old.1 == 0 { 0 } else { data.len() / (old.0 * old.1) };
+        let planes = data.len().checked_div(old.0 * old.1).unwrap_or(0);
         let mut result = Vec::with_capacity(planes * new.height * new.width);
         for plane in 0..planes {
             let pixels = &data[plane * old.0 * old.1..][..old.0 * old.1];

@@ -28,7 +28,9 @@ pub fn verify(graph: &Graph) -> Result<(), String> {
                     Leaf::Mask { .. } | Leaf::Share { .. } if graph.mode == Mode::Eval => {
                         return at("is a mask in an evaluation graph".into());
                     }
-                    Leaf::Share { alpha } if !(*alpha > 0.0) => return at(format!("draws from Beta({alpha})")),
+                    Leaf::Share { alpha } if !alpha.is_finite() || *alpha <= 0.0 => {
+                        return at(format!("draws from Beta({alpha})"));
+                    }
                     Leaf::Mask { keep, .. } if !(*keep > 0.0 && *keep <= 1.0) => return at(format!("keeps {keep}")),
                     _ => (value.ty.clone(), false),
                 };

@@ -241,11 +241,7 @@ pub fn assign(
     let spare: Vec<(&str, &str, &[usize])> =
         sources.iter().flat_map(|(path, all)| all.iter().map(|s| (path.as_str(), s.name, &s.array.dims[..]))).collect();
     for (path, name, dims) in &spare {
-        let meant = if place(&bare(name)) == *path {
-            String::new()
-        } else {
-            format!(" as `{own}{path}`")
-        };
+        let meant = if place(&bare(name)) == *path { String::new() } else { format!(" as `{own}{path}`") };
         problems.push(format!("`{}` {dims:?} has no place in the model{meant}", shown(name)));
     }
     problems.extend(idle(file, rules, parameters, &below));

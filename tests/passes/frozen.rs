@@ -63,7 +63,10 @@ fn every_spec_means_the_same_when_it_is_cut() {
             assert_near(&format!("{name}: {}", output.name), a, b, TOLERANCE);
         }
     }
-    assert_eq!(met, ["adapters", "both", "digits_transfer", "fashion_transfer", "genre", "genre_lora", "gradual", "library"]);
+    assert_eq!(
+        met,
+        ["adapters", "both", "digits_transfer", "fashion_transfer", "genre", "genre_lora", "gradual", "library"]
+    );
 }
 
 fn model(text: &str) -> Model {
