@@ -77,7 +77,7 @@ fn replay(what: &str, graph: &Graph, program: &Program, kept: &[ValueId], object
     for step in &program.steps {
         match step {
             Instruction::Draw { value, into } => shadow.write(*into, Owner::Value(value.0)),
-            Instruction::Compute { value, inputs, into } => {
+            Instruction::Compute { value, inputs, into, .. } => {
                 for (input, operand) in graph.value(*value).inputs().iter().zip(inputs) {
                     shadow.read_value(what, operand, root(graph, *input));
                 }

@@ -3,8 +3,10 @@
 
 pub mod features;
 pub mod fixed;
+mod places;
 pub mod program;
 mod schedule;
+mod slices;
 mod summary;
 
 pub use features::{Caching, Features};
