@@ -3,6 +3,7 @@
 
 pub mod features;
 pub mod fixed;
+mod instruction;
 mod places;
 pub mod program;
 mod schedule;

@@ -16,71 +16,14 @@
 //! - what is *cheap*, a norm with its activation whose input is kept anyway, is computed again before the backward program
 //!   reads it.
 
+pub use super::instruction::{Instruction, Needs, Operand, Place, Target};
+
 use super::places::{Buffer, assign};
 use super::slices;
 use crate::graph::{Definition, Graph, Leaf, Role, ValueId};
-use crate::kernels::cpu;
 use crate::ops::Op;
 use indexmap::IndexMap;
 use std::ops::Range;
-
-/// A range of the arena, in numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    pub offset: usize,
-    pub len: usize,
-}
-
-/// What the pull-back of an op reads besides the gradient of its result.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Needs {
-    /// For each input, whether its value is read.
-    pub inputs: Vec<bool>,
-    /// Whether the result is read.
-    pub output: bool,
-}
-
-impl Needs {
-    /// What the pull-back of an op with that many inputs reads, by its kernel or by its definition.
-    pub fn of(op: &Op, inputs: usize) -> Needs {
-        match cpu::find(op) {
-            Some(kernel) => {
-                Needs { inputs: (0..inputs).map(|i| kernel.reads(i)).collect(), output: kernel.reads_output() }
-            }
-            None => Needs { inputs: vec![true; inputs], output: false },
-        }
-    }
-}
-
-/// Where an instruction finds a number array.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Operand {
-    Place(Place),
-    /// Brought by the batch or the weights, or constant: not in the arena.
-    Given(ValueId),
-    /// The kernel does not look at it.
-    Unread,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum Instruction {
-    /// Draw the dropout mask of a leaf.
-    Draw { value: ValueId, into: Place },
-    /// Compute these rows of a value from those of its inputs; of what is given, these rows are read.
-    Compute { value: ValueId, rows: Range<usize>, inputs: Vec<Operand>, into: Place },
-    /// Make the gradient of an objective 1.
-    Seed(Place),
-    /// Hand the gradient of a value on to its inputs: for each the place of its gradient, if it is wanted.
-    Pullback { value: ValueId, inputs: Vec<Operand>, output: Operand, cotangent: Place, into: Vec<Option<Target>> },
-}
-
-/// The gradient of an input.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Target {
-    pub place: Place,
-    /// Whether something is there already, to add to.
-    pub add: bool,
-}
 
 #[derive(Clone, Debug)]
 pub struct Program {
@@ -280,14 +223,13 @@ impl Draft<'_> {
         gradients.iter().flat_map(IndexMap::values).for_each(|place: &Place| self.touch(place.offset));
         let (offsets, arena) = assign(&self.buffers);
         let real = |place: Place| Place { offset: offsets[place.offset], len: place.len };
-        let operand = |o: Operand| if let Operand::Place(place) = o { Operand::Place(real(place)) } else { o };
         let steps = self.placed(&offsets);
         Program {
             batch: self.batch,
             arena,
             constants,
             steps,
-            kept: kept.into_iter().map(operand).collect(),
+            kept: kept.into_iter().map(|o| o.placed(&real)).collect(),
             gradients: gradients
                 .into_iter()
                 .map(|g| g.into_iter().map(|(path, p)| (path, real(p))).collect())
@@ -315,31 +257,16 @@ impl Draft<'_> {
 
     /// An instruction with its places, for some rows where it belongs to a slice.
     fn at(&self, step: &Instruction, offsets: &[usize], slice: Option<Range<usize>>) -> Instruction {
-        let real = |place: &Place| {
+        let real = |place: Place| {
             let offset = offsets[place.offset];
             match (&slice, self.buffers[place.offset].row) {
-                (Some(rows), Some(row)) if row > 0 => Place { offset: offset + rows.start * row, len: rows.len() * row },
+                (Some(rows), Some(row)) if row > 0 => {
+                    Place { offset: offset + rows.start * row, len: rows.len() * row }
+                }
                 _ => Place { offset, len: place.len },
             }
         };
-        let operand = |o: &Operand| if let Operand::Place(place) = o { Operand::Place(real(place)) } else { *o };
-        match step {
-            Instruction::Draw { value, into } => Instruction::Draw { value: *value, into: real(into) },
-            Instruction::Compute { value, rows, inputs, into } => Instruction::Compute {
-                value: *value,
-                rows: slice.clone().unwrap_or(rows.clone()),
-                inputs: inputs.iter().map(operand).collect(),
-                into: real(into),
-            },
-            Instruction::Seed(place) => Instruction::Seed(real(place)),
-            Instruction::Pullback { value, inputs, output, cotangent, into } => Instruction::Pullback {
-                value: *value,
-                inputs: inputs.iter().map(operand).collect(),
-                output: operand(output),
-                cotangent: real(cotangent),
-                into: into.iter().map(|t| t.map(|t| Target { place: real(&t.place), add: t.add })).collect(),
-            },
-        }
+        step.placed(&real, slice.clone())
     }
 
     /// A value that the backward program reads: what is cheap is computed again first, once.

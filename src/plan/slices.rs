@@ -11,7 +11,7 @@ use crate::graph::{Definition, Graph, ValueId};
 use crate::passes::frozen::by_row;
 
 /// Bytes of what an op reads and writes that are taken to stay in a cache until the next op.
-const CACHE: u64 = 8 << 20;
+const CACHE: u64 = 4 << 20;
 
 /// A batch is cut into no more slices than this, so that programs stay short.
 const MOST: usize = 64;
@@ -70,7 +70,6 @@ fn want(graph: &Graph, batch: usize, id: ValueId) -> Option<usize> {
     let maps = inputs().filter(|ty| ty.is_batched()).chain([&value.ty]);
     let maps = bytes(&mut maps.map(|ty| ty.elements(1))).max(1);
     let weights = bytes(&mut inputs().filter(|ty| !ty.is_batched()).map(|ty| ty.elements(1)));
-    let cache = std::env::var("CACHE").ok().map_or(CACHE, |c| c.parse::<u64>().unwrap() << 10);
-    let rows = usize::try_from(cache.max(weights) / maps).unwrap_or(batch);
+    let rows = usize::try_from(CACHE.max(weights) / maps).unwrap_or(batch);
     Some(rows.clamp(batch.div_ceil(MOST).max(1), batch.max(1)))
 }

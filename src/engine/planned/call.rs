@@ -87,12 +87,10 @@ impl<'a> Given<'a> {
                 None if value.ty.dtype == DType::I64 => Input::Ids(&self.missing.ids[..len()]),
                 None => Input::Numbers(&self.missing.numbers[..len()]),
             },
-            Definition::Leaf(Leaf::Presence(name)) => {
-                Input::Numbers(match self.batch.present.get(name) {
-                    Some(present) => &present[range()],
-                    None => &self.missing.numbers[..len()],
-                })
-            }
+            Definition::Leaf(Leaf::Presence(name)) => Input::Numbers(match self.batch.present.get(name) {
+                Some(present) => &present[range()],
+                None => &self.missing.numbers[..len()],
+            }),
             Definition::Leaf(Leaf::Mask { .. } | Leaf::Share { .. }) => {
                 unreachable!("masks and shares are drawn into the arena")
             }
