@@ -2,7 +2,7 @@
 //!
 //! Where each row follows from the same row of what is read, a batch may go through in slices, and then the maps between two ops are
 //! still in a cache when they are read. What does not depend on the batch, the weights, is read once for each slice; so a value
-//! *wants* as many rows as have [`CACHE`] bytes, or as many bytes as its weights. Consecutive values with a similar want make a
+//! *wants* as many rows as have [`CACHE`] bytes, or [`WEIGHT`] times the bytes of its weights. Consecutive values with a similar want make a
 //! segment, which goes through in slices of the smallest of them; what is read outside of it is kept for the whole batch.
 //!
 //! All this follows from the graph and the batch alone, never from the machine or its threads.
@@ -11,7 +11,10 @@ use crate::graph::{Definition, Graph, ValueId};
 use crate::passes::frozen::by_row;
 
 /// Bytes of what an op reads and writes that are taken to stay in a cache until the next op.
-const CACHE: u64 = 4 << 20;
+const CACHE: u64 = 6 << 20;
+
+/// Bytes of maps for which it is worth to read a byte of weights again.
+const WEIGHT: u64 = 4;
 
 /// A batch is cut into no more slices than this, so that programs stay short.
 const MOST: usize = 64;
@@ -70,6 +73,6 @@ fn want(graph: &Graph, batch: usize, id: ValueId) -> Option<usize> {
     let maps = inputs().filter(|ty| ty.is_batched()).chain([&value.ty]);
     let maps = bytes(&mut maps.map(|ty| ty.elements(1))).max(1);
     let weights = bytes(&mut inputs().filter(|ty| !ty.is_batched()).map(|ty| ty.elements(1)));
-    let rows = usize::try_from(CACHE.max(weights) / maps).unwrap_or(batch);
+    let rows = usize::try_from(CACHE.max(weights.saturating_mul(WEIGHT)) / maps).unwrap_or(batch);
     Some(rows.clamp(batch.div_ceil(MOST).max(1), batch.max(1)))
 }
