@@ -148,7 +148,7 @@ fn no_program_reads_what_was_overwritten() {
 #[test]
 fn large_maps_go_through_in_slices() {
     let text = "model m\ninput image: f32[3, 64, 64]\ninput word: f32[4]\ntarget y: f32[1]\n\
-                backbone trunk(image) = conv(32, 1) -> relu -> depthwise(3) -> residual(conv(32, 1)) -> silu \
+                backbone trunk(image) = conv(64, 1) -> relu -> depthwise(3) -> residual(conv(64, 1)) -> silu \
                 -> max_pool(4) -> conv(16, 3) -> relu -> global_pool\n\
                 backbone small(word) = linear(4)\nbackbone both(trunk, small) = linear(8) -> relu\n\
                 head h(both) = linear(1)\nminimize mse(h, y)";

@@ -2,8 +2,9 @@
 //!
 //! Where each row follows from the same row of what is read, a batch may go through in slices, and then the maps between two ops are
 //! still in a cache when they are read. What does not depend on the batch, the weights, is read once for each slice; so a value
-//! *wants* as many rows as have [`CACHE`] bytes, or [`WEIGHT`] times the bytes of its weights. Consecutive values with a similar want make a
-//! segment, which goes through in slices of the smallest of them; what is read outside of it is kept for the whole batch.
+//! *wants* as many rows as have [`CACHE`] bytes, or [`WEIGHT`] times the bytes of its weights. Consecutive values with a similar
+//! want make a segment, which goes through in slices of the smallest of them; what is read outside of it is kept for the whole
+//! batch.
 //!
 //! All this follows from the graph and the batch alone, never from the machine or its threads.
 
