@@ -77,7 +77,7 @@ fn replay(what: &str, graph: &Graph, program: &Program, kept: &[ValueId], object
     for step in &program.steps {
         match step {
             Instruction::Draw { value, into } => shadow.write(*into, Owner::Value(value.0)),
-            Instruction::Compute { value, inputs, into } => {
+            Instruction::Compute { value, inputs, into, .. } => {
                 for (input, operand) in graph.value(*value).inputs().iter().zip(inputs) {
                     shadow.read_value(what, operand, root(graph, *input));
                 }
@@ -139,6 +139,53 @@ fn no_program_reads_what_was_overwritten() {
             replay(&name, &graphs.train, &program, &kept, &each);
             let heads: Vec<ValueId> = graphs.serve.outputs.iter().map(|o| o.value).collect();
             replay(&name, &graphs.serve, &forward(&graphs.serve, batch, &heads), &heads, &[]);
+        }
+    }
+}
+
+/// A batch of large maps goes through in slices, also where it is no multiple of them: each value is there when it is read, the answers
+/// are those of one row at a time, and what is computed for the whole batch finds all rows.
+#[test]
+fn large_maps_go_through_in_slices() {
+    let text = "model m\ninput image: f32[3, 64, 64]\ninput word: f32[4]\ntarget y: f32[1]\n\
+                backbone trunk(image) = conv(64, 1) -> relu -> depthwise(3) -> residual(conv(64, 1)) -> silu \
+                -> max_pool(4) -> conv(16, 3) -> relu -> global_pool\n\
+                backbone small(word) = linear(4)\nbackbone both(trunk, small) = linear(8) -> relu\n\
+                head h(both) = linear(1)\nminimize mse(h, y)";
+    let spec = Spec::of(mtlc::base::Source::new("m.mtl", text), std::path::Path::new(""), &[]).expect("right");
+    let graphs = Graphs::of(&spec.model).expect("right");
+    let graph = &graphs.eval;
+    let wanted: Vec<ValueId> = graph.outputs.iter().map(|o| o.value).collect();
+    for size in [5, 7] {
+        let program = forward(graph, size, &wanted);
+        replay("slices", graph, &program, &wanted, &[]);
+        let rows = |step: &Instruction| {
+            if let Instruction::Compute { rows, .. } = step { Some(rows.clone()) } else { None }
+        };
+        let rows: Vec<_> = program.steps.iter().filter_map(rows).collect();
+        assert!(rows.iter().any(|r| r.len() < size) && rows.iter().any(|r| r.len() == size), "{rows:?}");
+        assert!((0..size).all(|row| rows.iter().any(|r| r.len() < size && r.contains(&row))), "{rows:?}");
+        let maps = graph.values.iter().map(|v| v.ty.elements(size)).max().unwrap_or(0);
+        assert!(program.arena < 2 * maps, "{} against {maps}", program.arena);
+
+        let weights = Weights::initial(graph, 4);
+        let all = batch(&spec.model, size, 3);
+        let mut session = ENGINES[0].session(graph);
+        session.forward(&weights, &all, &wanted);
+        let mut alone = ENGINES[0].session(graph);
+        let head = graph.outputs.iter().position(|o| o.purpose == Purpose::Head).expect("a head");
+        for row in 0..size {
+            let mut one = all.clone();
+            one.size = 1;
+            for array in one.values.values_mut() {
+                let Array::F32 { dims, data } = array else { panic!("no numbers") };
+                let len = data.len() / size;
+                (dims[0], *data) = (1, data[row * len..(row + 1) * len].to_vec());
+            }
+            one.present.values_mut().for_each(|p| *p = vec![p[row]]);
+            alone.forward(&weights, &one, &wanted);
+            let (found, right) = (session.result(head)[row], alone.result(head)[0]);
+            assert!((found - right).abs() <= 1e-5 * right.abs().max(1e-2), "row {row}: {found} in place of {right}");
         }
     }
 }

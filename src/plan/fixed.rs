@@ -4,6 +4,7 @@
 use super::program::{Instruction, Operand, Program};
 use crate::graph::{Definition, Graph, ValueId, Winograd};
 use crate::kernels::cpu::{self, Shapes};
+use std::ops::Range;
 
 /// The shapes of a value's call.
 pub fn shapes(graph: &Graph, value: ValueId, batch: usize, trains: bool) -> Shapes {
@@ -40,9 +41,10 @@ pub fn prepared(
 pub fn kept(graph: &Graph, program: &Program, trains: bool) -> u64 {
     let constants = program.constants.iter().map(|id| graph.value(*id).ty.elements(1) as u64);
     let of_step = |step: &Instruction| {
-        let Instruction::Compute { value, inputs, .. } = step else { return 0 };
-        let shapes = shapes(graph, *value, program.batch, trains);
-        let lens = inputs.iter().enumerate().filter_map(|(i, o)| prepared(graph, *value, i, o, &shapes, program.batch));
+        // What is prepared for the first slice of a batch serves the others.
+        let Instruction::Compute { value, rows: rows @ Range { start: 0, .. }, inputs, .. } = step else { return 0 };
+        let shapes = shapes(graph, *value, rows.len(), trains);
+        let lens = inputs.iter().enumerate().filter_map(|(i, o)| prepared(graph, *value, i, o, &shapes, rows.len()));
         lens.map(|len| len as u64).sum::<u64>()
     };
     constants.sum::<u64>() + program.steps.iter().map(of_step).sum::<u64>()

@@ -4,8 +4,11 @@
 pub mod caching;
 pub mod features;
 pub mod fixed;
+mod instruction;
+mod places;
 pub mod program;
 mod schedule;
+mod slices;
 mod summary;
 
 pub use features::{Caching, Features};

@@ -16,68 +16,14 @@
 //! - what is *cheap*, a norm with its activation whose input is kept anyway, is computed again before the backward program
 //!   reads it.
 
+pub use super::instruction::{Instruction, Needs, Operand, Place, Target};
+
+use super::places::{Buffer, assign};
+use super::slices;
 use crate::graph::{Definition, Graph, Leaf, Role, ValueId};
-use crate::kernels::cpu;
 use crate::ops::Op;
 use indexmap::IndexMap;
-
-/// A range of the arena, in numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    pub offset: usize,
-    pub len: usize,
-}
-
-/// What the pull-back of an op reads besides the gradient of its result.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Needs {
-    /// For each input, whether its value is read.
-    pub inputs: Vec<bool>,
-    /// Whether the result is read.
-    pub output: bool,
-}
-
-impl Needs {
-    /// What the pull-back of an op with that many inputs reads, by its kernel or by its definition.
-    pub fn of(op: &Op, inputs: usize) -> Needs {
-        match cpu::find(op) {
-            Some(kernel) => {
-                Needs { inputs: (0..inputs).map(|i| kernel.reads(i)).collect(), output: kernel.reads_output() }
-            }
-            None => Needs { inputs: vec![true; inputs], output: false },
-        }
-    }
-}
-
-/// Where an instruction finds a number array.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Operand {
-    Place(Place),
-    /// Brought by the batch or the weights, or constant: not in the arena.
-    Given(ValueId),
-    /// The kernel does not look at it.
-    Unread,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum Instruction {
-    /// Draw the dropout mask of a leaf.
-    Draw { value: ValueId, into: Place },
-    /// Compute a value from its inputs.
-    Compute { value: ValueId, inputs: Vec<Operand>, into: Place },
-    /// Make the gradient of an objective 1.
-    Seed(Place),
-    /// Hand the gradient of a value on to its inputs: for each the place of its gradient, if it is wanted.
-    Pullback { value: ValueId, inputs: Vec<Operand>, output: Operand, cotangent: Place, into: Vec<Option<Target>> },
-}
-
-/// The gradient of an input.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Target {
-    pub place: Place,
-    /// Whether something is there already, to add to.
-    pub add: bool,
-}
+use std::ops::Range;
 
 #[derive(Clone, Debug)]
 pub struct Program {
@@ -107,6 +53,8 @@ pub fn backward(graph: &Graph, batch: usize, kept: &[ValueId], objectives: &[Val
         values: vec![None; graph.values.len()],
         again: vec![false; graph.values.len()],
         steps: vec![],
+        rows: batch,
+        segments: vec![],
     }
     .finish(kept, objectives)
 }
@@ -128,15 +76,6 @@ fn cheap(graph: &Graph, id: ValueId) -> bool {
     matches!(&graph.value(id).definition, Definition::Op { op: Op::BatchNorm(op), .. } if op.own_moments && !op.epilogue.residual)
 }
 
-/// Something that wants memory: a value, or a gradient of one.
-#[derive(Clone, Copy, Debug)]
-struct Buffer {
-    len: usize,
-    /// The first and the last instruction that touches it.
-    first: usize,
-    last: usize,
-}
-
 /// A program before its places are known: places hold the number of their buffer in place of an offset.
 struct Draft<'a> {
     graph: &'a Graph,
@@ -147,13 +86,22 @@ struct Draft<'a> {
     /// Whether the value has been computed again for the backward program.
     again: Vec<bool>,
     steps: Vec<Instruction>,
+    /// The rows that are computed at a time now.
+    rows: usize,
+    /// Instructions that are done for some rows at a time, and for how many.
+    segments: Vec<(Range<usize>, usize)>,
 }
 
 impl Draft<'_> {
     fn buffer(&mut self, id: ValueId) -> usize {
-        let len = self.graph.value(id).ty.elements(self.batch);
+        let ty = &self.graph.value(id).ty;
+        let row = if ty.is_batched() { ty.elements(1) } else { 0 };
+        self.push(Buffer { len: ty.elements(self.batch), row: Some(row), first: 0, last: 0 })
+    }
+
+    fn push(&mut self, buffer: Buffer) -> usize {
         let now = self.steps.len();
-        self.buffers.push(Buffer { len, first: now, last: now });
+        self.buffers.push(Buffer { first: now, last: now, ..buffer });
         self.buffers.len() - 1
     }
 
@@ -189,19 +137,64 @@ impl Draft<'_> {
         needed
     }
 
-    fn compute(&mut self, id: ValueId) {
+    /// Computes a value for the rows of now, into a place for the whole batch or for these rows.
+    fn compute(&mut self, id: ValueId, whole: bool) {
         let inputs = self.graph.value(id).inputs().iter().map(|&i| self.read(i)).collect();
-        let buffer = self.buffer(id);
+        let buffer = if whole {
+            self.buffer(id)
+        } else {
+            let len = self.graph.value(id).ty.elements(self.rows);
+            self.push(Buffer { len, row: None, first: 0, last: 0 })
+        };
         self.values[id.0] = Some(buffer);
         let into = self.place(buffer);
-        self.steps.push(Instruction::Compute { value: id, inputs, into });
+        self.steps.push(Instruction::Compute { value: id, rows: 0..self.rows, inputs, into });
+    }
+
+    /// The forward program of values in slices of their rows; it is written down for the first slice of each segment.
+    fn compute_all(&mut self, computed: &[ValueId], slices: &[usize], kept: &[ValueId], needed: &[bool]) {
+        let graph = self.graph;
+        // The segment of each value, and the roots that are read outside of their own.
+        let mut segment = vec![None; graph.values.len()];
+        let mut number = 0;
+        for (i, id) in computed.iter().enumerate() {
+            number += usize::from(i > 0 && slices[i] != slices[i - 1]);
+            segment[id.0] = Some(number);
+        }
+        let mut whole = vec![false; graph.values.len()];
+        kept.iter().for_each(|&id| whole[root(graph, id).0] = true);
+        for id in graph.ids().filter(|id| needed[id.0] && root(graph, *id) == *id) {
+            for input in graph.value(id).inputs().iter().map(|&input| root(graph, input)) {
+                whole[input.0] |= segment[input.0] != segment[id.0];
+            }
+        }
+        let mut i = 0;
+        while i < computed.len() {
+            let end = (i..computed.len()).find(|&j| slices[j] != slices[i]).unwrap_or(computed.len());
+            let first = self.steps.len();
+            self.rows = slices[i];
+            for id in &computed[i..end] {
+                self.compute(*id, self.rows == self.batch || whole[id.0]);
+            }
+            if self.rows != self.batch {
+                let steps = first..self.steps.len();
+                // What holds rows of all slices is held from the first slice to the last.
+                for buffer in self.buffers.iter_mut().filter(|b| b.row.is_some() && b.last >= first) {
+                    buffer.first = if buffer.first > first { first } else { buffer.first };
+                    buffer.last = steps.end - 1;
+                }
+                self.segments.push((steps, self.rows));
+            }
+            i = end;
+        }
+        self.rows = self.batch;
     }
 
     /// Lays the program out; the backward programs of the objectives stand behind.
     fn finish(mut self, kept: &[ValueId], objectives: &[ValueId]) -> Program {
         let graph = self.graph;
         let needed = self.needed(kept.iter().chain(objectives).copied());
-        let mut constants = vec![];
+        let (mut constants, mut computed) = (vec![], vec![]);
         for id in graph.ids().filter(|id| needed[id.0]) {
             match &graph.value(id).definition {
                 Definition::Leaf(Leaf::Mask { .. } | Leaf::Share { .. }) => {
@@ -213,9 +206,15 @@ impl Draft<'_> {
                 Definition::Leaf(_) => {}
                 Definition::Op { .. } if graph.value(id).constant => constants.push(id),
                 Definition::Op { .. } if root(graph, id) != id => {}
-                Definition::Op { .. } => self.compute(id),
+                Definition::Op { .. } => computed.push(id),
             }
         }
+        let slices = if objectives.is_empty() {
+            slices::rows(graph, self.batch, &computed)
+        } else {
+            vec![self.batch; computed.len()]
+        };
+        self.compute_all(&computed, &slices, kept, &needed);
         // A view is kept under its root's name, and what is kept is never computed again elsewhere.
         kept.iter().for_each(|&id| self.again[root(graph, id).0] = true);
         let gradients: Vec<_> = objectives.iter().map(|&o| self.reverse(o, &needed)).collect();
@@ -224,27 +223,13 @@ impl Draft<'_> {
         gradients.iter().flat_map(IndexMap::values).for_each(|place: &Place| self.touch(place.offset));
         let (offsets, arena) = assign(&self.buffers);
         let real = |place: Place| Place { offset: offsets[place.offset], len: place.len };
-        let operand = |o: Operand| if let Operand::Place(place) = o { Operand::Place(real(place)) } else { o };
-        let steps = self.steps.into_iter().map(|step| match step {
-            Instruction::Draw { value, into } => Instruction::Draw { value, into: real(into) },
-            Instruction::Compute { value, inputs, into } => {
-                Instruction::Compute { value, inputs: inputs.into_iter().map(operand).collect(), into: real(into) }
-            }
-            Instruction::Seed(place) => Instruction::Seed(real(place)),
-            Instruction::Pullback { value, inputs, output, cotangent, into } => Instruction::Pullback {
-                value,
-                inputs: inputs.into_iter().map(operand).collect(),
-                output: operand(output),
-                cotangent: real(cotangent),
-                into: into.into_iter().map(|t| t.map(|t| Target { place: real(t.place), add: t.add })).collect(),
-            },
-        });
+        let steps = self.placed(&offsets);
         Program {
             batch: self.batch,
             arena,
             constants,
-            steps: steps.collect(),
-            kept: kept.into_iter().map(operand).collect(),
+            steps,
+            kept: kept.into_iter().map(|o| o.placed(&real)).collect(),
             gradients: gradients
                 .into_iter()
                 .map(|g| g.into_iter().map(|(path, p)| (path, real(p))).collect())
@@ -252,11 +237,43 @@ impl Draft<'_> {
         }
     }
 
+    /// The instructions with their places, segments once for each slice. The last slice ends with the batch, and may compute rows
+    /// of the one before again: then all slices have one size, and a kernel one call.
+    fn placed(&self, offsets: &[usize]) -> Vec<Instruction> {
+        let mut steps = vec![];
+        let mut done = 0;
+        let end = (self.steps.len()..self.steps.len(), self.batch);
+        for (segment, rows) in self.segments.iter().chain([&end]) {
+            steps.extend(self.steps[done..segment.start].iter().map(|step| self.at(step, offsets, None)));
+            for slice in 0..if segment.is_empty() { 0 } else { self.batch.div_ceil(*rows) } {
+                let first = (slice * rows).min(self.batch - rows);
+                let rows = Some(first..first + rows);
+                steps.extend(self.steps[segment.clone()].iter().map(|step| self.at(step, offsets, rows.clone())));
+            }
+            done = segment.end;
+        }
+        steps
+    }
+
+    /// An instruction with its places, for some rows where it belongs to a slice.
+    fn at(&self, step: &Instruction, offsets: &[usize], slice: Option<Range<usize>>) -> Instruction {
+        let real = |place: Place| {
+            let offset = offsets[place.offset];
+            match (&slice, self.buffers[place.offset].row) {
+                (Some(rows), Some(row)) if row > 0 => {
+                    Place { offset: offset + rows.start * row, len: rows.len() * row }
+                }
+                _ => Place { offset, len: place.len },
+            }
+        };
+        step.placed(&real, slice.clone())
+    }
+
     /// A value that the backward program reads: what is cheap is computed again first, once.
     fn read_again(&mut self, id: ValueId) -> Operand {
         let root = root(self.graph, id);
         if cheap(self.graph, root) && !std::mem::replace(&mut self.again[root.0], true) {
-            self.compute(root);
+            self.compute(root, true);
         }
         self.read(root)
     }
@@ -348,37 +365,4 @@ impl Draft<'_> {
             gradients[inputs[i].0] = Some(cotangent);
         }
     }
-}
-
-/// Numbers in a cache line: places begin at its multiples, so that kernels meet aligned rows.
-const ALIGN: usize = 16;
-
-/// Offsets for buffers such that none that live at one time overlap, and the length of the arena. The largest first, each at
-/// the lowest place that is free for its whole life.
-fn assign(buffers: &[Buffer]) -> (Vec<usize>, usize) {
-    let mut order: Vec<usize> = (0..buffers.len()).collect();
-    order.sort_by_key(|&i| (std::cmp::Reverse(buffers[i].len), buffers[i].first, i));
-    let mut offsets = vec![0; buffers.len()];
-    let mut placed: Vec<usize> = vec![];
-    let mut arena = 0;
-    for i in order {
-        let buffer = buffers[i];
-        let mut taken: Vec<(usize, usize)> = placed
-            .iter()
-            .filter(|&&j| buffers[j].first <= buffer.last && buffer.first <= buffers[j].last)
-            .map(|&j| (offsets[j], offsets[j] + buffers[j].len.next_multiple_of(ALIGN)))
-            .collect();
-        taken.sort_unstable();
-        let mut offset = 0;
-        for (start, end) in taken {
-            if offset + buffer.len <= start {
-                break;
-            }
-            offset = offset.max(end);
-        }
-        offsets[i] = offset;
-        placed.push(i);
-        arena = arena.max(offset + buffer.len);
-    }
-    (offsets, arena)
 }

@@ -14,6 +14,7 @@ use crate::plan::fixed::{prepared, shapes};
 use crate::plan::program::{Operand, Place, Target};
 use dfdx::prelude::NoneTape;
 use smallvec::SmallVec;
+use std::ops::Range;
 
 /// Inputs that a call lists without an allocation.
 const FEW: usize = 16;
@@ -31,6 +32,8 @@ enum Source {
 
 pub struct Call<'g> {
     pub value: ValueId,
+    /// The rows of the batch that are computed.
+    rows: Range<usize>,
     op: &'g Op,
     kernel: Option<&'g dyn Kernel>,
     shapes: Shapes,
@@ -69,21 +72,25 @@ pub struct Given<'a> {
 }
 
 impl<'a> Given<'a> {
-    fn input(&self, id: ValueId) -> Input<'a> {
+    /// These rows of a given value; all of one that has none.
+    fn input(&self, id: ValueId, rows: &Range<usize>) -> Input<'a> {
         let value = self.graph.value(id);
-        let len = || value.ty.elements(self.batch.size);
+        let len = || value.ty.elements(rows.len());
+        let begin = if value.ty.is_batched() { rows.start * value.ty.elements(1) } else { 0 };
+        let range = || begin..begin + len();
         match &value.definition {
             Definition::Leaf(Leaf::Parameter(path)) => Input::Numbers(&self.weights.get(path).data),
             // A target that a batch does not bring is missing for every row.
             Definition::Leaf(Leaf::Input(name) | Leaf::Target(name)) => match self.batch.values.get(name) {
-                Some(Array::F32 { data, .. }) => Input::Numbers(data),
-                Some(Array::I64 { data, .. }) => Input::Ids(data),
+                Some(Array::F32 { data, .. }) => Input::Numbers(&data[range()]),
+                Some(Array::I64 { data, .. }) => Input::Ids(&data[range()]),
                 None if value.ty.dtype == DType::I64 => Input::Ids(&self.missing.ids[..len()]),
                 None => Input::Numbers(&self.missing.numbers[..len()]),
             },
-            Definition::Leaf(Leaf::Presence(name)) => {
-                Input::Numbers(self.batch.present.get(name).map_or(&self.missing.numbers[..len()], Vec::as_slice))
-            }
+            Definition::Leaf(Leaf::Presence(name)) => Input::Numbers(match self.batch.present.get(name) {
+                Some(present) => &present[range()],
+                None => &self.missing.numbers[..len()],
+            }),
             Definition::Leaf(Leaf::Mask { .. } | Leaf::Share { .. }) => {
                 unreachable!("masks and shares are drawn into the arena")
             }
@@ -94,7 +101,7 @@ impl<'a> Given<'a> {
     /// Copies a given value; indices become numbers.
     pub fn copy(&self, id: ValueId, into: &mut Vec<f32>) {
         into.clear();
-        match self.input(id) {
+        match self.input(id, &(0..self.batch.size)) {
             Input::Numbers(numbers) | Input::Prepared(numbers) => into.extend_from_slice(numbers),
             Input::Ids(ids) => into.extend(ids.iter().map(|&i| i as f32)),
         }
@@ -145,17 +152,18 @@ impl<'g> Call<'g> {
         value: ValueId,
         inputs: &[Operand],
         into: Place,
-        batch: usize,
+        rows: Range<usize>,
         trains: bool,
         fixed: &mut Fixed<'g>,
     ) -> Self {
+        let batch = rows.len();
         let (op, ids) = definition(graph, value);
         let (kernel, shapes) = (cpu::find(op), shapes(graph, value, batch, trains));
         let prepared = |(i, operand): (usize, &Operand)| {
             let len = prepared(graph, value, i, operand, &shapes, batch);
             match (kernel, operand, len) {
                 (Some(kernel), Operand::Given(id), Some(len)) => {
-                    Source::Prepared(fixed.prepare(graph, kernel, i, *id, &shapes, len))
+                    Source::Prepared(fixed.prepare(graph, kernel, (value, i), *id, &shapes, len))
                 }
                 _ => source(operand),
             }
@@ -165,7 +173,7 @@ impl<'g> Call<'g> {
         let window = Window::new(places(inputs), vec![range(into)]);
         let flops = graph.value_flops(graph.value(value)) as f64 * batch as f64;
         let cost = Cost { op: op.name(), backward: false, flops, bytes: bytes(graph, value, inputs, batch) };
-        Self { value, op, kernel, shapes, sources, window, what: What::Forward, cost }
+        Self { value, rows, op, kernel, shapes, sources, window, what: What::Forward, cost }
     }
 
     #[allow(clippy::too_many_arguments, reason = "they are the fields of the instruction")]
@@ -194,6 +202,7 @@ impl<'g> Call<'g> {
         let into = into.iter().map(|t| t.map(|t| t.add)).collect();
         Self {
             value,
+            rows: 0..batch,
             op,
             kernel: cpu::find(op),
             shapes: shapes(graph, value, batch, trains),
@@ -212,7 +221,7 @@ impl<'g> Call<'g> {
         let mut next = reads.iter();
         let input = |source: &Source| match source {
             Source::Window => Input::Numbers(next.next().expect("one for each place")),
-            Source::Given(id) => given.input(*id),
+            Source::Given(id) => given.input(*id, &self.rows),
             Source::Prepared(number) => Input::Prepared(given.fixed.prepared(*number)),
             Source::Unread => Input::Numbers(&[]),
         };
@@ -220,7 +229,7 @@ impl<'g> Call<'g> {
         match (&self.what, self.kernel) {
             (What::Forward, Some(kernel)) => kernel.forward(&inputs, &self.shapes, writes[0]),
             (What::Forward, None) => {
-                let result = self.op.define(self.values(&inputs), &given.graph.value(self.value).ty, given.batch.size);
+                let result = self.op.define(self.values(&inputs), &given.graph.value(self.value).ty, self.rows.len());
                 writes[0].copy_from_slice(&result.to_vec());
             }
             (What::Pullback { output, into }, kernel) => {

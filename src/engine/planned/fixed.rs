@@ -26,7 +26,8 @@ struct Constant {
 /// Something that a kernel makes of one of its inputs.
 struct Prepared<'g> {
     kernel: &'g dyn Kernel,
-    input: usize,
+    /// Whose input it is, and which.
+    reader: (ValueId, usize),
     of: ValueId,
     shapes: Shapes,
     numbers: Block,
@@ -39,20 +40,24 @@ impl<'g> Fixed<'g> {
         Self { constants: constants.iter().map(constant).collect(), prepared: vec![], seen: 0 }
     }
 
-    /// Has input `input` of a kernel prepared from now on, as `len` numbers; gives the number of what is prepared.
+    /// Has an input of a kernel prepared from now on, as `len` numbers; gives the number of what is prepared. `reader` says whose input
+    /// it is, and which. What is prepared for one slice of a batch serves the others, which have the same shapes.
     pub fn prepare(
         &mut self,
         graph: &'g Graph,
         kernel: &'g dyn Kernel,
-        input: usize,
+        reader: (ValueId, usize),
         of: ValueId,
         shapes: &Shapes,
         len: usize,
     ) -> usize {
+        if let Some(there) = self.prepared.iter().position(|p| p.reader == reader) {
+            return there;
+        }
         let mut below = vec![];
         parameters(graph, of, &mut below);
         let below = below.into_iter().map(|path| (path, 0)).collect();
-        self.prepared.push(Prepared { kernel, input, of, shapes: shapes.clone(), numbers: Block::of(len), below });
+        self.prepared.push(Prepared { kernel, reader, of, shapes: shapes.clone(), numbers: Block::of(len), below });
         self.prepared.len() - 1
     }
 
@@ -71,12 +76,12 @@ impl<'g> Fixed<'g> {
             if !stale(&self.prepared[i]) {
                 continue;
             }
-            let Prepared { kernel, input, of, shapes, numbers, below } = &mut self.prepared[i];
+            let Prepared { kernel, reader, of, shapes, numbers, below } = &mut self.prepared[i];
             let weight = match &graph.value(*of).definition {
                 Definition::Leaf(Leaf::Parameter(path)) => &weights.get(path).data,
                 _ => find(&self.constants, *of),
             };
-            kernel.prepare(*input, weight, shapes, numbers.as_mut_slice());
+            kernel.prepare(reader.1, weight, shapes, numbers.as_mut_slice());
             below.iter_mut().for_each(|(path, stamp)| *stamp = weights.stamp(path));
         }
     }

@@ -165,8 +165,8 @@ impl<'g> Ready<'g> {
                 Step::Draw { value: *value, leaf, into: *into }
             }
             Instruction::Seed(place) => Step::Seed(*place),
-            Instruction::Compute { value, inputs, into } => {
-                Step::Call(Call::forward(graph, *value, inputs, *into, batch, trains, &mut fixed).into())
+            Instruction::Compute { value, rows, inputs, into } => {
+                Step::Call(Call::forward(graph, *value, inputs, *into, rows.clone(), trains, &mut fixed).into())
             }
             Instruction::Pullback { value, inputs, output, cotangent, into } => {
                 Step::Call(Call::pullback(graph, *value, inputs, *output, *cotangent, into, batch, trains).into())
