@@ -74,7 +74,10 @@ impl Asked<'_> {
         }
         let saving = self.lasts.saturating_sub(variants);
         if saving == 0 {
-            return Err(format!("{variants} variants save nothing where what is frozen is so for {} epochs", self.lasts));
+            return Err(format!(
+                "{variants} variants save nothing where what is frozen is so for {} epochs",
+                self.lasts
+            ));
         }
         // Every epoch reads what only these need not compute.
         let cut = self.cut(false, WORTH.saturating_mul(self.lasts).div_ceil(saving), random)?;
