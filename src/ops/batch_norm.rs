@@ -64,6 +64,11 @@ impl Operation for BatchNorm {
         })
     }
 
+    /// The moments of its own input are those of all rows.
+    fn is_by_row(&self) -> bool {
+        !self.own_moments
+    }
+
     fn differentiates(&self, input: usize) -> bool {
         !(self.own_moments && (1..3).contains(&input))
     }

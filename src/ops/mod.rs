@@ -65,6 +65,11 @@ macro_rules! ops {
                 match self { $(Op::$op(op) => op.differentiates(input),)* }
             }
 
+            /// Whether a result with a row for each example computes it from that example's rows alone.
+            pub fn is_by_row(&self) -> bool {
+                match self { $(Op::$op(op) => op.is_by_row(),)* }
+            }
+
             /// Whether the result is the first input's numbers in their order, under another shape.
             pub fn is_view(&self, inputs: &[Type]) -> bool {
                 match self { $(Op::$op(op) => op.is_view(inputs),)* }

@@ -59,6 +59,11 @@ pub trait Operation: Clone + PartialEq {
         true
     }
 
+    /// Whether a result with a row for each example computes it from that example's rows alone.
+    fn is_by_row(&self) -> bool {
+        true
+    }
+
     /// Whether the result is the first input's numbers in their order, under another shape.
     fn is_view(&self, _inputs: &[Type]) -> bool {
         false

@@ -32,6 +32,10 @@ impl Operation for Reverse {
         Maps::Any
     }
 
+    fn is_by_row(&self) -> bool {
+        false
+    }
+
     fn flops(&self, _inputs: &[Type], _output: &Type) -> u64 {
         0
     }

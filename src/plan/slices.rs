@@ -8,8 +8,7 @@
 //!
 //! All this follows from the graph and the batch alone, never from the machine or its threads.
 
-use crate::graph::{Definition, Graph, ValueId};
-use crate::passes::frozen::by_row;
+use crate::graph::{Graph, ValueId};
 
 /// Bytes of what an op reads and writes that are taken to stay in a cache until the next op.
 const CACHE: u64 = 6 << 20;
@@ -65,8 +64,7 @@ pub fn rows(graph: &Graph, batch: usize, computed: &[ValueId]) -> Vec<usize> {
 /// The rows that a value is best computed for at a time; none where they are not computed one by one.
 fn want(graph: &Graph, batch: usize, id: ValueId) -> Option<usize> {
     let value = graph.value(id);
-    let Definition::Op { op, .. } = &value.definition else { return None };
-    if !by_row(op, value) {
+    if !value.is_by_row() {
         return None;
     }
     let inputs = || value.inputs().iter().map(|&input| &graph.value(input).ty);

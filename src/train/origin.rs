@@ -28,12 +28,11 @@ pub fn first_weights(
         let path = path.and_then(|path| config::check(network, &path).map(|()| path));
         let loaded = path.and_then(|path| TensorFile::read(&path)).and_then(|mut file| {
             leave_answers(&mut file);
+            let own = format!("{}.", network.name);
             if let WeightsFrom::Run { .. } = from.from {
                 // A run is of a whole model, and only the part of that name is meant.
-                let own = format!("{}.", network.name);
                 file.tensors.retain(|name, _| name.starts_with(&own));
             }
-            let own = format!("{}.", network.name);
             let parameters: Vec<String> =
                 graph.parameters.keys().filter(|path| path.starts_with(&own)).cloned().collect();
             // What an adapter adds begins by itself, where the weights were trained without it.

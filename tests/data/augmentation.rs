@@ -27,10 +27,7 @@ fn places(batch: &Batch, name: &str, size: usize) -> Vec<Vec<f32>> {
 #[test]
 fn flips_mirror() {
     let dir = images();
-    let data = opened(
-        &dir,
-        "in x: f32[1, 3, 4] = images -> flip(0.999999); in y: f32[1, 3, 4] = images -> flip(0.999999, vertical)",
-    );
+    let data = opened(&dir, "in x: f32[1, 3, 4] = images -> flip(1); in y: f32[1, 3, 4] = images -> flip(1, vertical)");
     let batch = at(&data, Split::Train, 0, 0);
     let across = [3., 2., 1., 0., 7., 6., 5., 4., 11., 10., 9., 8.];
     let down = [8., 9., 10., 11., 4., 5., 6., 7., 0., 1., 2., 3.];

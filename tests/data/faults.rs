@@ -160,6 +160,7 @@ fn shapes() {
         |name: &str, field: &str| fault(name, &[("i", &image)], &format!("idx(\"i\", split: [1.0]) {{ {field} }}"));
     idx("shape_needs_rgb", "in x: f32[3, 2, 2] = images");
     idx("shape_needs_resize", "in x: f32[1, 4, 6] = images");
+    idx("step_flip_probability", "in x: f32[1, 2, 2] = images -> flip(1.5)");
     idx("step_crop_too_large", "in x: f32[1, 4, 4] = images -> crop(4)");
     idx("step_crop_invents_labels", "y: f32[1, 2, 2] = images -> crop(2, padding: 1)");
     idx("step_color_of_target", "y: f32[1, 2, 2] = images -> color(contrast: 0.1)");

@@ -5,7 +5,6 @@ use dfdx::prelude::NoneTape;
 use mtlc::base::DType;
 use mtlc::graph::{Definition, Value as GraphValue};
 use mtlc::ops::{Op, Value};
-use mtlc::passes::frozen::by_row;
 use safetensors::SafeTensors;
 
 #[test]
@@ -23,7 +22,7 @@ fn what_counts_as_row_by_row_is() {
             constant: false,
             path: String::new(),
         };
-        if !by_row(&op, &value) {
+        if !value.is_by_row() {
             continue;
         }
         let together = op.define::<NoneTape>(case.values(&goldens), &output, case.batch).to_vec();

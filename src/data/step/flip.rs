@@ -12,7 +12,7 @@ pub static PART: StepKind = StepKind {
         kind: PartKind::Step,
         summary: "mirrors images, or maps of classes, at random",
         params: &[
-            Param::with("probability", Kind::Fraction, "0.5", "how often"),
+            Param::with("probability", Kind::NonNegative, "0.5", "how often: from 0, never, to 1, always"),
             Param::with(
                 "axis",
                 Kind::Word(&["horizontal", "vertical"]),
@@ -33,6 +33,9 @@ struct Flip {
 
 fn make(args: &Args, form: &Form, field: &Field) -> Result<Made, Fault> {
     plane("flip", form)?;
+    if args.float("probability") > 1.0 {
+        return Err(Fault::new("nothing happens more often than always: `probability` is at most 1"));
+    }
     let (probability, vertical) = (args.float("probability"), args.text("axis") == "vertical");
     Ok((Box::new(Flip { probability, vertical, chance: Chance::new(args, "flip", field.nth) }), form.clone()))
 }

@@ -19,18 +19,22 @@ fn around(shape: &[usize], axis: usize, channels_last: bool) -> (usize, usize) {
 /// Numbers of a row that is moved by one task, at least.
 const MOVED: usize = 1 << 14;
 
+/// Copies or adds numbers.
+fn put(from: &[f32], to: &mut [f32], add: bool) {
+    if add {
+        to.iter_mut().zip(from).for_each(|(t, f)| *t += f);
+    } else {
+        to.copy_from_slice(from);
+    }
+}
+
 /// Copies or adds the first `own` numbers of each `stride` of `from` to the first of each `width` of `to`.
 fn move_rows((from, stride): (&[f32], usize), (to, width): (&mut [f32], usize), own: usize, add: bool) {
     let rows = (MOVED / width.max(1)).max(1);
     pieces(to, rows * width, rows * own, |i, to| {
         let from = from[i * rows * stride..].chunks(stride);
         for (to, from) in to.chunks_mut(width).zip(from) {
-            let (to, from) = (&mut to[..own], &from[..own]);
-            if add {
-                to.iter_mut().zip(from).for_each(|(t, f)| *t += f);
-            } else {
-                to.copy_from_slice(from);
-            }
+            put(&from[..own], &mut to[..own], add);
         }
     });
 }
@@ -98,12 +102,7 @@ fn reverse(from: &[f32], to: &mut [f32], batch: usize, add: bool) {
         return;
     }
     pieces(to, example, example, |i, to| {
-        let from = &from[(batch - 1 - i) * example..][..example];
-        if add {
-            to.iter_mut().zip(from).for_each(|(t, f)| *t += f);
-        } else {
-            to.copy_from_slice(from);
-        }
+        put(&from[(batch - 1 - i) * example..][..example], to, add);
     });
 }
 

@@ -130,10 +130,10 @@ impl Region {
                     Follows::Parameters
                 }
                 Definition::Leaf(_) => Follows::Else,
-                Definition::Op { op, inputs } => {
+                Definition::Op { inputs, .. } => {
                     let worst = inputs.iter().map(|id| all[id.0]).max_by_key(|from| *from as usize);
                     match worst {
-                        Some(Follows::Inputs) if !by_row(op, value) => Follows::Else,
+                        Some(Follows::Inputs) if !value.is_by_row() => Follows::Else,
                         Some(from) => from,
                         None => Follows::Else,
                     }
@@ -214,16 +214,6 @@ impl Region {
         };
         Some(format!("{why}, below what is frozen"))
     }
-}
-
-/// Whether each row of the result follows from the same row of what is read.
-pub fn by_row(op: &Op, value: &Value) -> bool {
-    let mixes_rows = match op {
-        Op::BatchNorm(norm) => norm.own_moments,
-        Op::Reverse(_) => true,
-        _ => false,
-    };
-    value.ty.is_batched() && !mixes_rows
 }
 
 /// For each value of the region, the value of the other graph that is the same expression.
