@@ -173,7 +173,9 @@ impl Dataset {
                     }
                 }
             }
-            if problems.is_empty() && to_train && chain.is_target && !self.splits[0].iter().any(|&row| present[row]) {
+            // A source may be for measuring alone, and have no training rows.
+            let unlabelled = !self.splits[0].is_empty() && !self.splits[0].iter().any(|&row| present[row]);
+            if problems.is_empty() && to_train && chain.is_target && unlabelled {
                 let message = format!("no training row has a label for `{}`", chain.name);
                 let help = "leave the target out of this data";
                 diagnostics.push(Diagnostic::error(message).at(chain.span).place(&self.table.name).help(help));

@@ -116,8 +116,7 @@ pub fn rows(args: &Args, settings: &Settings, table: &Table, count: usize) -> Re
         Settings::Named(_) => vec![true],
     };
     for (split, rows) in Split::ALL.iter().zip(&splits) {
-        let asked = asked.get(*split as usize) == Some(&true) || *split == Split::Train;
-        if asked && rows.is_empty() {
+        if asked.get(*split as usize) == Some(&true) && rows.is_empty() {
             let span = args.span("split").unwrap_or_default();
             let message = format!("the {split} split of `{}` is empty", table.name);
             return Err(Diagnostic::error(message)

@@ -74,3 +74,13 @@ fn new_data_without_labels() {
     let text = r#"idx("i", "l", split: [1.0]) { in x: f32[1, 1, 1] = images; y: class[2] = labels }"#;
     assert_eq!(predict(text, &["j"]).0, [9.0]);
 }
+
+/// A source may be there for measuring alone.
+#[test]
+fn a_source_may_have_no_training_rows() {
+    let dir = folder(&[("a.csv", b"x,y\n1,2\n3,4\n")]);
+    let text = "csv(\"a.csv\", split: [0, 0, 1]) { in x: f32[1] = column(\"x\"); y: f32[1] = column(\"y\") }";
+    let (spec, _) = spec::spec(text, dir.path());
+    let data = Dataset::open(&spec).expect("nothing is learned from the training rows");
+    assert_eq!((data.rows(Split::Train).len(), data.rows(Split::Test)), (0, &[0, 1][..]));
+}
