@@ -28,6 +28,7 @@ fn a_small_report() {
             rows: vec![strings(&["auroc", "0.99"]), strings(&["rmse", "–"])],
         }],
         listings: vec![("spec".into(), "model tumour\n  # α < β".into())],
+        ..Report::default()
     };
     let page = html(&report);
     let (head, rest) = page.split_once("<style>").unwrap();
@@ -53,6 +54,7 @@ fn no_text_breaks_out() {
         }],
         tables: vec![Table { title: text(), header: vec![text()], rows: vec![vec![text()]] }],
         listings: vec![(text(), text())],
+        ..Report::default()
     };
     let page = html(&report);
     let escaped = "&lt;/pre&gt;&lt;/style&gt;&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;\

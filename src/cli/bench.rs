@@ -10,7 +10,7 @@ use crate::base::{Diagnostic, Result as Checked};
 use crate::data::{Array as Rows, Batch};
 use crate::engine::{Engine, Session, Weights};
 use crate::graph::{Graph, ValueId};
-use crate::model::{Failure, Spec};
+use crate::model::{Failure, Model, Spec};
 use crate::passes;
 use crate::plan::{Flops, Graphs, Plan};
 use crate::train::{Profile, State, Step, precision, random_batch};
@@ -19,6 +19,9 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Instant;
+
+/// Passes that are not measured.
+const WARMUP: u32 = 3;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -34,7 +37,7 @@ pub struct Args {
     #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     steps: u32,
     /// How often to run before, unmeasured
-    #[arg(long, value_name = "COUNT", default_value_t = 3)]
+    #[arg(long, value_name = "COUNT", default_value_t = WARMUP)]
     warmup: u32,
     /// Only these heads, with `--mode serve`; nothing else is computed
     #[arg(long, value_name = "HEAD", value_delimiter = ',')]
@@ -101,16 +104,11 @@ impl Args {
         let first = self.dump.as_ref().map(|_| weights.clone());
         let rows = random_batch(model, size, seed)?;
         if self.mode == Mode::Serve {
-            let measured = || precision::measure(&graph, engine, &weights, std::iter::once(Ok(rows.clone())));
-            graph = precision::in_precision(model, &graph, measured)?;
+            graph = in_precision(model, &graph, engine, &weights, &rows)?;
         }
         let mut work = match self.mode {
             Mode::Train => Work::Train { step: Step::new(model, engine, &graph), state: State::new(weights).into() },
-            Mode::Serve => Work::Serve {
-                session: engine.session(&graph),
-                weights,
-                wanted: graph.outputs.iter().map(|o| o.value).collect(),
-            },
+            Mode::Serve => Work::serve(&graph, engine, weights),
         };
         let warm = (0..self.warmup).map(|_| work.once(&rows)).collect::<Checked<Vec<_>>>()?;
         if let (Some(path), Some(first)) = (&self.dump, first) {
@@ -216,7 +214,50 @@ enum Work<'a> {
     Serve { session: Box<dyn Session + 'a>, weights: Weights, wanted: Vec<ValueId> },
 }
 
-impl Work<'_> {
+/// A serving graph in the precision that the spec asks for; ranges of int8 are those of these rows.
+fn in_precision(model: &Model, graph: &Graph, engine: &dyn Engine, weights: &Weights, rows: &Batch) -> Checked<Graph> {
+    let measured = || precision::measure(graph, engine, weights, std::iter::once(Ok(rows.clone())));
+    precision::in_precision(model, graph, measured)
+}
+
+/// What an answer costs.
+pub(super) struct Answer {
+    /// The median of the passes.
+    pub ms: f64,
+    /// What the engine holds from one pass to the next: parameters, values, and what it made of weights.
+    pub bytes: u64,
+}
+
+/// Measures the answers of all heads for so many random rows at once, as `--mode serve` does.
+pub(super) fn answer(
+    model: &Model,
+    graph: &Graph,
+    engine: &dyn Engine,
+    weights: &Weights,
+    (rows, passes): (usize, u32),
+) -> Checked<Answer> {
+    let rows = random_batch(model, rows, model.train.int("seed") as u64)?;
+    let graph = in_precision(model, graph, engine, weights, &rows)?;
+    let mut work = Work::serve(&graph, engine, weights.clone());
+    work.measure(&rows, WARMUP)?;
+    let ms = work.measure(&rows, passes)?.median_ms();
+    let parameters: u64 = graph.parameters.values().map(|p| p.elements() as u64 * 4).sum();
+    Ok(Answer { ms, bytes: parameters + work.bytes() })
+}
+
+impl<'a> Work<'a> {
+    fn serve(graph: &'a Graph, engine: &dyn Engine, weights: Weights) -> Self {
+        let wanted = graph.outputs.iter().map(|o| o.value).collect();
+        Work::Serve { session: engine.session(graph), weights, wanted }
+    }
+
+    fn bytes(&self) -> u64 {
+        match self {
+            Work::Train { .. } => 0,
+            Work::Serve { session, .. } => session.bytes() as u64,
+        }
+    }
+
     /// Runs once: the objective, or the answers.
     fn once(&mut self, rows: &Batch) -> Checked<Vec<Vec<f32>>> {
         match self {

@@ -87,7 +87,11 @@ pub fn all(found: &Found, console: &Console) -> Result<Vec<Built>, Failure> {
 }
 
 fn build(found: &Found, file: &Path) -> Result<Built, Failure> {
-    let spec = found.read(file)?;
+    of(found.read(file)?)
+}
+
+/// Builds a spec that was read.
+pub fn of(spec: Spec) -> Result<Built, Failure> {
     let graphs = Graphs::of(&spec.model).map_err(in_spec(&spec))?;
     let plan = Plan::of(&spec.model, &graphs, &spec.digest());
     Ok(Built { spec, graphs, plan })

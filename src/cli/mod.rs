@@ -6,6 +6,7 @@
 mod bench;
 mod build;
 mod check;
+mod compare;
 mod console;
 mod cost;
 mod devices;
@@ -18,6 +19,8 @@ mod predict;
 mod profile;
 mod project;
 mod run;
+mod sweep;
+mod trial;
 mod weights;
 
 use clap::{Parser, Subcommand};
@@ -80,6 +83,10 @@ commands! {
     Predict(predict),
     /// Measure training steps or answers on random rows
     Bench(bench),
+    /// Train several specs under one budget, and hold quality and cost against each other
+    Compare(compare),
+    /// Train a spec with several weights of its losses, and show what can be had of each task
+    Sweep(sweep),
     /// Show what a name means, or what becomes of a spec
     Explain(explain),
     /// Say what files of weights hold

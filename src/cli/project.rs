@@ -41,10 +41,20 @@ impl Found {
         Spec::read(file, &self.set)
     }
 
+    /// The same with more settings, which come last and so count.
+    pub fn read_with(&self, file: &Path, more: &[String]) -> Result<Spec, Failure> {
+        Spec::read(file, &[&self.set[..], more].concat())
+    }
+
     /// The only spec of a command that is about one.
     pub fn one(&self) -> Result<Spec, Failure> {
+        self.one_with(&[])
+    }
+
+    /// The same with more settings.
+    pub fn one_with(&self, more: &[String]) -> Result<Spec, Failure> {
         match &self.files[..] {
-            [file] => self.read(file),
+            [file] => self.read_with(file, more),
             files => {
                 let names: Vec<String> = files.iter().map(|f| format!("`{}`", f.display())).collect();
                 Err(Diagnostic::error("the project has several specs")

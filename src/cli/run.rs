@@ -80,7 +80,7 @@ impl Args {
                 return Ok(json!({ "model": model.name, "run": run.folder.display().to_string(), "finished": true }));
             }
             Resumed::Unfinished(run, record) => goes_on(built, run, *record)?,
-            Resumed::New => begins(built, root, &runs, engine)?,
+            Resumed::New => begins(built, root, &runs, &runs, engine)?,
         };
         let name = engine.name();
         match start.state.counters.epoch {
@@ -230,23 +230,30 @@ enum Resumed {
 }
 
 /// A run that can be trained.
-struct Start<'a> {
-    run: Run,
-    sources: Sources<'a>,
-    state: State,
-    history: History,
-    record: RunRecord,
+pub(super) struct Start<'a> {
+    pub run: Run,
+    pub sources: Sources<'a>,
+    pub state: State,
+    pub history: History,
+    pub record: RunRecord,
 }
 
-/// A new run. Its folder is made last, when data and weights are known to be right.
-fn begins<'a>(built: &'a Built, root: &Path, runs: &Path, engine: &dyn Engine) -> Checked<Start<'a>> {
+/// A new run in the folder `runs`, which may start from runs in the folder `start`. Its own folder is made last, when data and
+/// weights are known to be right.
+pub(super) fn begins<'a>(
+    built: &'a Built,
+    root: &Path,
+    runs: &Path,
+    start: &Path,
+    engine: &dyn Engine,
+) -> Checked<Start<'a>> {
     let Built { spec, graphs, .. } = built;
     let model = &spec.model;
     let sources = Sources::open(model)?;
     let rows = sources.rows(Split::Train).len();
     machine::check_room(&Memory::within(model, graphs, rows), model)?;
     let seed = model.train.int("seed") as u64;
-    let (weights, reports) = train::first_weights(model, &graphs.train, seed, root, runs)?;
+    let (weights, reports) = train::first_weights(model, &graphs.train, seed, root, start)?;
     let record = RunRecord {
         model: model.name.clone(),
         engine: engine.name().into(),

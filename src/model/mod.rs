@@ -16,7 +16,9 @@ mod reference;
 mod resolve;
 mod select;
 mod settings;
+mod single;
 mod spec;
+mod weigh;
 
 pub use catalog::{catalog, pages};
 pub use expand::{LayerNode, Published, Tree};

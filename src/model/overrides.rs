@@ -43,7 +43,7 @@ pub fn override_setting(file: &mut File, assignment: &str) -> Result<()> {
             Ok(())
         }
         _ => Err(wrong(format!("`{path}` cannot be set"))
-            .help("`train.X`, `serve.X` and `data.NAME.X` can be set")
+            .help("`train.X`, `serve.X`, `data.NAME.X` and `minimize.TASK` can be set")
             .into()),
     }
 }

@@ -50,7 +50,7 @@ fn segments_fit(path: &[&str], pattern: &[&str]) -> bool {
 }
 
 /// Whether a segment fits a pattern in which `*` stands for any letters, also none.
-fn letters_fit(segment: &str, pattern: &str) -> bool {
+pub(super) fn letters_fit(segment: &str, pattern: &str) -> bool {
     match pattern.split_once('*') {
         None => segment == pattern,
         Some((before, rest)) => segment.strip_prefix(before).is_some_and(|tail| {

@@ -1,6 +1,6 @@
 //! A spec file, read and resolved.
 
-use super::{Model, override_setting, resolve};
+use super::{Model, override_setting, resolve, weigh};
 use crate::base::{Diagnostic, Diagnostics, Source};
 use crate::syntax::ast::File;
 use crate::syntax::parser::parse;
@@ -75,11 +75,18 @@ impl Spec {
     pub fn of(source: Source, root: &Path, overrides: &[String]) -> Result<Spec, Failure> {
         let resolved = parse(&source).and_then(|mut file| {
             let mut diagnostics = Diagnostics::default();
-            for assignment in overrides {
+            // The names of tasks are known when the spec is resolved.
+            let (weights, settings): (Vec<&String>, Vec<&String>) = overrides.iter().partition(|o| weigh::is_weight(o));
+            for assignment in settings {
                 diagnostics.take(override_setting(&mut file, assignment));
             }
             diagnostics.into_result(())?;
-            resolve(&source, &file, root).map(|(model, warnings)| (file, model, warnings))
+            let (mut model, warnings) = resolve(&source, &file, root)?;
+            let mut diagnostics = Diagnostics::default();
+            for assignment in weights {
+                diagnostics.take(model.override_weight(assignment));
+            }
+            diagnostics.into_result((file, model, warnings))
         });
         match resolved {
             Ok((file, model, warnings)) => Ok(Spec { source, file, model, warnings, overrides: overrides.to_vec() }),

@@ -27,16 +27,16 @@ pub struct Series {
 }
 
 /// plotters rounds to whole units, so it draws on a canvas four times as fine as the page.
-const FINE: u32 = 4;
-const WIDTH: u32 = 480 * FINE;
-const HEIGHT: u32 = 250 * FINE;
+pub(super) const FINE: u32 = 4;
+pub(super) const WIDTH: u32 = 480 * FINE;
+pub(super) const HEIGHT: u32 = 250 * FINE;
 /// Larger magnitudes would overflow the arithmetic of axes.
-const LARGEST: f64 = 1e100;
+pub(super) const LARGEST: f64 = 1e100;
 /// No curve needs more points than the page has columns; more are thinned.
 const COLUMNS: usize = 480;
 
 /// The lines of a chart, in the order of series. `style.css` names the same colours.
-const PALETTE: [RGBColor; 8] = [
+pub(super) const PALETTE: [RGBColor; 8] = [
     RGBColor(0x2f, 0x6d, 0xb5),
     RGBColor(0xd0, 0x6a, 0x1c),
     RGBColor(0x2e, 0x8b, 0x6a),
@@ -46,9 +46,9 @@ const PALETTE: [RGBColor; 8] = [
     RGBColor(0x3b, 0x8e, 0xa5),
     RGBColor(0x6b, 0x6f, 0x78),
 ];
-const GRID: RGBColor = RGBColor(0xe4, 0xe4, 0xe0);
-const AXIS: RGBColor = RGBColor(0xb9, 0xb9, 0xb3);
-const TEXT: RGBColor = RGBColor(0x6a, 0x6a, 0x66);
+pub(super) const GRID: RGBColor = RGBColor(0xe4, 0xe4, 0xe0);
+pub(super) const AXIS: RGBColor = RGBColor(0xb9, 0xb9, 0xb3);
+pub(super) const TEXT: RGBColor = RGBColor(0x6a, 0x6a, 0x66);
 
 /// Writes the chart as a `figure`.
 pub fn write(chart: &Chart, page: &mut String) -> fmt::Result {
@@ -135,7 +135,7 @@ fn draw<'a>(svg: &'a mut String, x: Axis, y: Axis, lines: &[Vec<(f64, f64)>]) ->
 }
 
 /// The scale of one direction. On a logarithmic axis `range` holds logarithms; ticks are values in both.
-struct Axis {
+pub(super) struct Axis {
     log: bool,
     range: Range<f64>,
     ticks: Vec<f64>,
@@ -143,7 +143,7 @@ struct Axis {
 
 impl Axis {
     /// The range of the values with a margin on both sides, or one around a constant.
-    fn new(values: impl Iterator<Item = f64>, margin: f64, log: bool) -> Self {
+    pub(super) fn new(values: impl Iterator<Item = f64>, margin: f64, log: bool) -> Self {
         let scaled = values.map(|v| if log { v.log10() } else { v });
         let (low, high) = scaled.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
         let (size, span) = (low.abs().max(high.abs()), high - low);

@@ -5,9 +5,11 @@
 //! a class name or a column name from a data file cannot do harm. The same report gives the same bytes.
 
 pub mod chart;
+pub mod scatter;
 pub mod ticks;
 
 pub use chart::{Chart, Series};
+pub use scatter::{Point, Scatter};
 
 use std::fmt::Write;
 
@@ -18,6 +20,8 @@ pub struct Report {
     /// Names and values, shown at the top.
     pub facts: Vec<(String, String)>,
     pub charts: Vec<Chart>,
+    /// Shown behind the charts.
+    pub scatters: Vec<Scatter>,
     pub tables: Vec<Table>,
     /// Titles and preformatted text, such as the spec and the plan.
     pub listings: Vec<(String, String)>,
@@ -60,9 +64,10 @@ fn write_page(report: &Report, page: &mut String) -> std::fmt::Result {
         }
         writeln!(page, "</dl>")?;
     }
-    if !report.charts.is_empty() {
+    if !report.charts.is_empty() || !report.scatters.is_empty() {
         writeln!(page, "<section class=\"charts\">")?;
         report.charts.iter().try_for_each(|chart| chart::write(chart, page))?;
+        report.scatters.iter().try_for_each(|scatter| scatter::write(scatter, page))?;
         writeln!(page, "</section>")?;
     }
     report.tables.iter().try_for_each(|table| write_table(table, page))?;

@@ -25,6 +25,10 @@ use std::time::Instant;
 pub trait Watch {
     fn epoch_begins(&mut self, _epoch: u64, _epochs: u64, _steps: usize) {}
     fn step(&mut self, _objective: f64) {}
+    /// Whether there is no time for another epoch. Asked before each but the first; training then stops as if interrupted.
+    fn is_over(&mut self) -> bool {
+        false
+    }
     fn epoch_ends(&mut self, _record: &EpochRecord, _is_best: bool) {}
     fn note(&mut self, _text: &str) {}
     /// Features of so many rows are about to be computed.
@@ -88,7 +92,8 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
     // Asked before each epoch, not after it, so that a run resumed in between does not train on.
     let exhausted = |state: &State| patience.is_some_and(|most| waited(state) >= most as u64);
     while state.counters.epoch < epochs && !exhausted(&state) {
-        if stop_after.is_some_and(|last| state.counters.epoch >= last) {
+        let is_over = state.counters.epoch > 0 && watch.is_over();
+        if is_over || stop_after.is_some_and(|last| state.counters.epoch >= last) {
             let profile = profile.map(|p| Profile { seconds: start.elapsed().as_secs_f64(), ..p });
             let (features, cached) = cache.finish();
             return Ok(Outcome { state, history, finished: false, frozen: proof, profile, features, cached });

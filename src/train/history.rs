@@ -127,6 +127,7 @@ pub fn report(
         charts,
         tables: tables(plan, finals),
         listings: vec![("Spec".into(), spec.into()), ("Plan".into(), plan.to_yaml())],
+        ..Report::default()
     }
 }
 

@@ -4,6 +4,7 @@
 //! resumed ends with the same bits as one that was not. Nothing here prints; who wants to see progress passes a [`Watch`].
 
 mod checkpoint;
+pub mod compare;
 mod config;
 mod evaluate;
 pub mod features;
@@ -21,7 +22,7 @@ mod step;
 mod tuned;
 
 pub use checkpoint::{State, leave_answers};
-pub use evaluate::{Evaluation, evaluate, labels};
+pub use evaluate::{Evaluation, evaluate, evaluate_with, labels};
 pub use fit::{Fit, Frozen, Outcome, Watch, final_evaluations, fit};
 pub use history::{EpochRecord, History, report};
 pub use origin::first_weights;
