@@ -100,6 +100,13 @@ impl Dataset {
         let whole_of_others;
         let mut to_read = args;
         if let Purpose::Predict(_, Some(given)) = purpose {
+            if part.paths.is_empty() {
+                let message = format!("`{}` draws its rows and reads no files", spec.source.signature.name);
+                return Err(Diagnostic::error(message)
+                    .note(format!("the data `{}` of the spec comes from it", spec.name))
+                    .help("leave the files out to predict its rows; others come with another `draw`")
+                    .into());
+            }
             files = given.iter().map(|path| File { name: path.display().to_string(), path: path.clone() }).collect();
             whole_of_others = without_paths(&whole, part.paths);
             to_read = &whole_of_others;
