@@ -1,12 +1,14 @@
 //! Training: against PyTorch, resumed, frozen, with labels missing, and on the embedded data.
 
 pub mod adapting;
+mod drawn;
 mod features;
 mod frozen;
 mod frozen_norms;
 mod golden;
 mod learning;
 mod resume;
+mod sampling;
 mod tapes;
 
 use serde_json::Value;

@@ -312,6 +312,11 @@ impl Dataset {
         &self.fingerprint
     }
 
+    /// Whether a row has a label. A label that is an image in a file counts as there, and one that the data does not give as missing.
+    pub fn has_label(&self, target: &str, row: usize) -> bool {
+        self.present.get(target).is_some_and(|present| present[row])
+    }
+
     /// Rows of a split that lack a label. Labels that are images in files count as there.
     pub fn missing(&self, target: &str, split: Split) -> usize {
         let Some(present) = self.present.get(target) else { return 0 };

@@ -139,7 +139,7 @@ impl Hair {
         let (x, y) = (x - self.at[0], y - self.at[1]);
         let along = x * self.along[0] + y * self.along[1];
         let beside = y * self.along[0] - x * self.along[1];
-        (beside - self.bend * along * along).abs() < 0.12
+        (beside - self.bend * along * along).abs() < 0.17
     }
 }
 
