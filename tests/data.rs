@@ -2,6 +2,7 @@
 //! `data/faults.rs`, damaged ones in `data/fuzz.rs`.
 
 mod augmentation;
+mod drawn;
 mod faults;
 mod files;
 mod fuzz;

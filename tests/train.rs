@@ -1,6 +1,7 @@
 //! Training: against PyTorch, resumed, frozen, with labels missing, and on the embedded data.
 
 pub mod adapting;
+mod drawn;
 mod dropout;
 mod features;
 mod frozen;
@@ -8,6 +9,7 @@ mod frozen_norms;
 mod golden;
 mod learning;
 mod resume;
+mod sampling;
 mod tapes;
 
 use serde_json::Value;

@@ -22,6 +22,7 @@ pub enum PartKind {
     Weights,
     Adapter,
     Phase,
+    Sampling,
     /// Not a part but a place for settings: `train { … }`, `serve { … }`, `tune … (…)`, the options of a backbone.
     Settings,
 }
@@ -43,6 +44,7 @@ impl PartKind {
             PartKind::Weights => "source of weights",
             PartKind::Adapter => "adapter",
             PartKind::Phase => "phase",
+            PartKind::Sampling => "choice of rows",
             PartKind::Settings => "settings",
         }
     }
@@ -123,6 +125,8 @@ pub enum Kind {
     List(&'static Kind),
     /// Takes every remaining positional argument, as a list.
     Rest(&'static Kind),
+    /// Takes every argument whose name is no parameter's, as a list of [`Value::Named`].
+    Named(&'static Kind),
     /// The first of these that fits.
     Either(&'static [Kind]),
     /// A part of that kind, named with its own arguments: `adamw(lr: 1e-3)`.
@@ -153,6 +157,7 @@ impl Kind {
             Kind::Word(words) => words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(" or "),
             Kind::List(kind) => format!("a list in brackets, each {}", kind.describe()),
             Kind::Rest(kind) => format!("any number of arguments, each {}", kind.describe()),
+            Kind::Named(kind) => format!("any number of names, each with {}", kind.describe()),
             Kind::Either(kinds) => kinds.iter().map(Kind::describe).collect::<Vec<_>>().join(", or "),
             Kind::Part(kind) => with_article(kind.noun()),
             Kind::Chain => "layers joined by `->`".into(),
@@ -181,6 +186,8 @@ pub enum Value {
     /// A bare word of a [`Kind::Word`], or the name of a head or target.
     Word(String),
     List(Vec<Arg>),
+    /// An argument of a [`Kind::Named`]; the place is that of its value.
+    Named(String, Box<Value>),
     Part(Call),
     /// Layers: the index of this chain among the chains of the call.
     Chain(usize),

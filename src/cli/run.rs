@@ -15,7 +15,7 @@ use crate::parts::optimizers;
 use crate::plan::Memory;
 use crate::report::html;
 use crate::train::features::Loader;
-use crate::train::{self, EpochRecord, Evaluation, Fit, History, Run, RunRecord, Sources, State, Watch};
+use crate::train::{self, EpochRecord, Evaluation, Fit, History, Run, RunRecord, Sampler, Sources, State, Watch};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -137,8 +137,12 @@ impl Args {
         }
         for (target, (labelled, rows)) in train::labels(model, &sources, Split::Train) {
             if labelled < rows {
-                console.note(format!("  {target}: {labelled} of {rows} training rows have this label"));
+                let by_source = train::labels_by_source(model, &sources, &target, Split::Train);
+                console.note(format!("  {target}: {labelled} of {rows} training rows have this label{by_source}"));
             }
+        }
+        for line in Sampler::new(model, &sources)?.told(model, &sources) {
+            console.note(format!("  {line}"));
         }
         let mut progress = Progress { bar: ProgressBar::hidden(), console };
         let fit = Fit {

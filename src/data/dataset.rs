@@ -100,6 +100,13 @@ impl Dataset {
         let whole_of_others;
         let mut to_read = args;
         if let Purpose::Predict(_, Some(given)) = purpose {
+            if part.paths.is_empty() {
+                let message = format!("`{}` draws its rows and reads no files", spec.source.signature.name);
+                return Err(Diagnostic::error(message)
+                    .note(format!("the data `{}` of the spec comes from it", spec.name))
+                    .help("leave the files out to predict its rows; others come with another `draw`")
+                    .into());
+            }
             files = given.iter().map(|path| File { name: path.display().to_string(), path: path.clone() }).collect();
             whole_of_others = without_paths(&whole, part.paths);
             to_read = &whole_of_others;
@@ -305,6 +312,11 @@ impl Dataset {
     /// SHA-256 in hex of the source's files and the settings of the split. Images that a table names are not part of it.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// Whether a row has a label. A label that is an image in a file counts as there, and one that the data does not give as missing.
+    pub fn has_label(&self, target: &str, row: usize) -> bool {
+        self.present.get(target).is_some_and(|present| present[row])
     }
 
     /// Rows of a split that lack a label. Labels that are images in files count as there.

@@ -41,6 +41,7 @@ pub mod draw;
 pub mod end;
 pub mod fit;
 pub mod form;
+pub mod generated;
 pub mod number;
 pub mod plane;
 pub mod problem;

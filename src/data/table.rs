@@ -62,6 +62,11 @@ impl Table {
         matches!(self.kind, "csv" | "jsonl")
     }
 
+    /// Whether its columns are arrays with names.
+    pub fn has_arrays(&self) -> bool {
+        super::column::array::PART.sources.contains(&self.kind)
+    }
+
     /// Where a value stands: `wdbc.csv:17, column "diagnosis"`. Rows that are no lines count from 0, as arrays do.
     pub fn place(&self, column: &str, row: usize) -> String {
         let Some(found) = self.columns.get(column) else { return self.name.clone() };
@@ -69,7 +74,7 @@ impl Table {
             (Store::Files(files), _) => files.get(row).map_or(found.file.clone(), |file| file.display().to_string()),
             (_, Some((file, line))) if self.is_tabular() => format!("{file}:{line}, column \"{column}\""),
             (_, Some((file, _))) => file.clone(),
-            _ if self.kind == "npz" => format!("{}, array \"{column}\", row {row}", found.file),
+            _ if self.has_arrays() => format!("{}, array \"{column}\", row {row}", found.file),
             _ => format!("{}, row {row}", found.file),
         }
     }

@@ -5,7 +5,7 @@
 
 use super::catalog::catalog;
 use crate::base::signature::{
-    Arg, Args, Call, Default as DefaultValue, Kind, PartKind, Signature, Value, with_article,
+    Arg, Args, Call, Default as DefaultValue, Kind, Param, PartKind, Signature, Value, with_article,
 };
 use crate::base::{Diagnostic, Diagnostics, Span};
 use crate::syntax::ast::{Argument, BinaryOp, Expr, ExprKind, Stage, Suffix};
@@ -78,7 +78,7 @@ impl Binder {
         let mut position = 0;
         for argument in arguments {
             let param = match &argument.name {
-                Some(name) => signature.params.iter().find(|p| p.name == name.text).or_else(|| {
+                Some(name) => found(signature, &name.text).or_else(|| {
                     let noun = if signature.kind == PartKind::Settings { "setting" } else { "argument" };
                     let message = format!("`{}` has no {noun} `{}`", signature.name, name.text);
                     let known = signature.params.iter().map(|p| p.name);
@@ -117,6 +117,24 @@ impl Binder {
                     rest.span = rest.span.to(value_span);
                     list.push(Arg { value, span: value_span });
                 }
+                continue;
+            }
+            if let Kind::Named(kind) = &param.kind {
+                let Some(name) = &argument.name else {
+                    let message = format!("`{}` takes no argument without a name", signature.name);
+                    self.report(Diagnostic::error(message).at(value_span).help(format!("give {}", param.doc)));
+                    continue;
+                };
+                let Some(value) = self.fit(kind, &argument.value, scope, &mut chains, param.name, signature) else {
+                    continue;
+                };
+                let named = args.0.entry(param.name).or_insert(Arg { value: Value::List(vec![]), span: value_span });
+                let Value::List(list) = &mut named.value else { continue };
+                if list.iter().any(|other| matches!(&other.value, Value::Named(given, _) if *given == name.text)) {
+                    self.report(Diagnostic::error(format!("`{}` is given twice", name.text)).at(name.span));
+                    continue;
+                }
+                list.push(Arg { value: Value::Named(name.text.clone(), Box::new(value)), span: name.span });
                 continue;
             }
             if args.has(param.name) {
@@ -279,6 +297,12 @@ impl Binder {
     }
 }
 
+/// The parameter of that name, or the one that takes arguments of any name.
+fn found(signature: &'static Signature, name: &str) -> Option<&'static Param> {
+    let own = signature.params.iter().find(|p| p.name == name && !matches!(p.kind, Kind::Named(_)));
+    own.or_else(|| signature.params.iter().find(|p| matches!(p.kind, Kind::Named(_))))
+}
+
 fn is_name_or_call(expr: &Expr) -> bool {
     matches!(expr.kind, ExprKind::Path(_) | ExprKind::Call { .. })
 }
@@ -387,7 +411,7 @@ fn fits(kind: &Kind, value: &Value) -> Option<Value> {
         },
         Kind::Either(kinds) => kinds.iter().find_map(|k| fits(k, value)),
         Kind::Prediction | Kind::Target => matches!(value, Value::Word(_)).then(|| value.clone()),
-        Kind::Rest(_) | Kind::Part(_) | Kind::Chain => None,
+        Kind::Rest(_) | Kind::Named(_) | Kind::Part(_) | Kind::Chain => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Every name of the language, by kind.
 
-use super::{phase, settings};
+use super::{phase, sampling, settings};
 use crate::base::signature::{PartKind, Signature};
 use crate::{data, parts};
 
@@ -20,6 +20,7 @@ pub fn catalog(kind: PartKind) -> Vec<&'static Signature> {
         PartKind::Weights => vec![&settings::FILE, &settings::RUN],
         PartKind::Adapter => parts::adapters::signatures(),
         PartKind::Phase => vec![&phase::PROBE, &phase::FINETUNE],
+        PartKind::Sampling => vec![&sampling::BY_SIZE, &sampling::WEIGHTS, &sampling::ROUND_ROBIN],
         PartKind::Settings => {
             vec![&settings::TRAIN, &settings::SERVE, &settings::FREEZE, &settings::TUNE, &settings::BACKBONE]
         }
@@ -42,6 +43,7 @@ pub fn pages() -> &'static [(&'static str, PartKind)] {
         ("Weights", PartKind::Weights),
         ("Adapters", PartKind::Adapter),
         ("Phases", PartKind::Phase),
+        ("Sampling", PartKind::Sampling),
         ("Settings", PartKind::Settings),
     ]
 }

@@ -116,6 +116,7 @@ fn args(args: &Args) -> String {
 
 fn value(arg: &Arg) -> String {
     match &arg.value {
+        Value::Named(name, of) => format!("{name}: {}", value(&Arg { value: (**of).clone(), span: arg.span })),
         Value::Int(n) => n.to_string(),
         Value::Float(x) => x.to_string(),
         Value::Factor(x) => format!("{x}x"),

@@ -33,6 +33,7 @@ fn introduction(kind: PartKind) -> &'static str {
         PartKind::Weights => "As `weights` of a `backbone` or a `head`, in place of a file.",
         PartKind::Adapter => "As `adapt` in `tune`.",
         PartKind::Phase => "In the list `phases` of `train`.",
+        PartKind::Sampling => "As `sample` in `train`, where there are several sources.",
         PartKind::Settings => {
             "The keys of `train { … }`, `serve { … }`, `freeze … (…)` and `tune … (…)`, and the options of a `backbone`."
         }
@@ -64,6 +65,7 @@ fn takes(kind: &Kind) -> String {
         Kind::Word(words) => words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", "),
         Kind::List(kind) => format!("list of {}", takes(kind)),
         Kind::Rest(kind) => format!("any number of: {}", takes(kind)),
+        Kind::Named(kind) => format!("any number of: a name and {}", takes(kind)),
         Kind::Either(kinds) => kinds.iter().map(takes).collect::<Vec<_>>().join(", or "),
         Kind::Part(kind) => kind.noun().into(),
         Kind::Chain => "layers".into(),

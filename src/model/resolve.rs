@@ -11,7 +11,7 @@ use super::bind::{Binder, Scope};
 use super::expand::Block;
 use super::select::select;
 use super::settings::{self, LearningRate};
-use super::{Freeze, Model, Network, NetworkKind, Tune, phase};
+use super::{Freeze, Model, Network, NetworkKind, Tune, phase, sampling};
 use crate::base::signature::{Arg, Args, Signature, Value};
 use crate::base::{Diagnostic, Diagnostics, Result, Source, Span};
 use crate::parts;
@@ -91,8 +91,10 @@ impl<'a> Resolver<'a> {
             }
         }
         read_vocabularies(&mut inputs, &networks);
+        let sources: Vec<String> = data.iter().map(|(name, ..)| name.text.clone()).collect();
         let data = self.data(&data, &inputs, &targets, &networks);
         let train = self.training(&train, &networks);
+        train.iter().flat_map(|train| sampling::check(train, &sources)).for_each(|d| self.report(d));
         let serve = self.settings(&settings::SERVE, &serve)?;
         if serve.int("port") > i64::from(u16::MAX) {
             let span = serve.span("port").unwrap_or_default();

@@ -16,6 +16,13 @@ pub static TRAIN: Signature = Signature {
             "stretches of the training, one after the other, such as `[probe(epochs: 2), finetune(epochs: 8)]`",
         ),
         Param::with("batch", Kind::Count, "32", "rows of a step"),
+        Param::with(
+            "sample",
+            Kind::Part(PartKind::Sampling),
+            "by_size",
+            "how the rows of an epoch are chosen among several sources",
+        ),
+        Param::with("complete", Kind::Flag, "false", "train only on rows that have the label of every task"),
         Param::with("optimizer", Kind::Part(PartKind::Optimizer), "adam", "how gradients move the parameters"),
         Param::with("schedule", Kind::Part(PartKind::Schedule), "constant", "how the learning rate changes"),
         Param::optional(

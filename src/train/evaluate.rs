@@ -151,6 +151,19 @@ impl Mean {
     }
 }
 
+/// How many rows of each source have a target, where there are several sources: ` (drives: 70 of 70, marked: 0 of 30)`.
+pub fn labels_by_source(model: &Model, sources: &Sources, target: &str, split: Split) -> String {
+    if model.data.len() < 2 {
+        return String::new();
+    }
+    let of = |dataset: &crate::data::Dataset| {
+        let rows = dataset.rows(split);
+        let labelled = rows.iter().filter(|row| dataset.has_label(target, **row)).count();
+        format!("{}: {labelled} of {}", dataset.name(), rows.len())
+    };
+    format!(" ({})", sources.datasets.iter().map(of).collect::<Vec<_>>().join(", "))
+}
+
 /// How many rows of a split have each target.
 pub fn labels(model: &Model, sources: &Sources, split: Split) -> IndexMap<String, (usize, usize)> {
     let count = |target: &str| {

@@ -6,7 +6,8 @@ use super::features::{Cache, FeatureRecord, Features, Loader};
 use super::history::{EpochRecord, History, TrainRecord};
 use super::profile::Profile;
 use super::run::Run;
-use super::sources::{RowId, Sources};
+use super::sampling::{self, Sampler};
+use super::sources::Sources;
 use super::step::{self, Step};
 use crate::base::{Diagnostic, Result};
 use crate::data::{Moment, Split};
@@ -17,7 +18,7 @@ use crate::model::Model;
 use crate::parts::optimizers;
 use crate::parts::schedules::{self, Progress};
 use crate::passes;
-use rand::seq::SliceRandom;
+use indexmap::IndexMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -78,12 +79,7 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
     let mut cache = Cache::new(model, engine, sources, features);
     cache.failed = state.counters.uncached;
     let (start, mut profile) = (Instant::now(), profile.then(Profile::default));
-    let rows = sources.rows(Split::Train);
-    if rows.is_empty() {
-        return Err(Diagnostic::error("there are no training rows")
-            .help("let `split` begin with a share above 0")
-            .into());
-    }
+    let sampler = Sampler::new(model, sources)?;
     let epochs = model.train.size("epochs") as u64;
     let patience = model.train.get("patience").and_then(|p| p.value.as_int());
     let eval = passes::optimise(lower(model, Mode::Eval, 0)?).0;
@@ -115,7 +111,7 @@ pub fn fit(fit: Fit, watch: &mut dyn Watch) -> Result<Outcome> {
             None => passes::optimise(whole.clone()).0,
         };
         let held = state.weights.hash(|path| is_held(&whole, path));
-        let (train, lr) = epoch((model, engine, loader), &graph, &rows, &mut state, watch, profile.as_mut())?;
+        let (train, lr) = epoch((model, engine, loader), &graph, &sampler, &mut state, watch, profile.as_mut())?;
         let after = state.weights.hash(|path| is_held(&whole, path));
         assert_eq!(held, after, "bug: a frozen parameter moved in epoch {}", state.counters.epoch + 1);
         state.counters.epoch += 1;
@@ -187,11 +183,11 @@ fn frozen(model: &Model, weights: &Weights) -> Result<Option<Frozen>> {
     Ok((tensors > 0).then(|| Frozen { tensors, hash: weights.hash(held) }))
 }
 
-/// One epoch of steps over shuffled rows: the means of the losses, and the last learning rate.
+/// One epoch of steps over the rows that the sampler chooses: the means of the losses, and the last learning rate.
 fn epoch(
     fit: (&Model, &dyn Engine, Loader),
     graph: &Graph,
-    rows: &[RowId],
+    sampler: &Sampler,
     state: &mut State,
     watch: &mut dyn Watch,
     mut profile: Option<&mut Profile>,
@@ -202,8 +198,7 @@ fn epoch(
     let phase = model.phase(state.counters.epoch);
     let schedule = schedules::build(phase.schedule);
     let base = phase.hyper();
-    let mut order = rows.to_vec();
-    order.shuffle(&mut crate::engine::generator(seed, "shuffle", "", state.counters.epoch));
+    let order = sampler.order(state.counters.epoch);
     let steps = order.len().div_ceil(batch_size);
     watch.epoch_begins(state.counters.epoch + 1, train.size("epochs") as u64, steps);
     let mut step = Step::in_phase(model, engine, graph, &phase);
@@ -211,6 +206,7 @@ fn epoch(
         step.begin_profile();
     }
     let mut means: Vec<Mean> = step.losses.iter().map(|_| Mean::default()).collect();
+    let mut labels: Vec<u64> = vec![0; step.losses.len()];
     let (mut objective, mut norms) = (Mean::default(), Mean::default());
     let mut lr = base.lr;
     for (i, chunk) in order.chunks(batch_size).enumerate() {
@@ -228,8 +224,10 @@ fn epoch(
             wrong
         })?;
         objective.add(taken.objective, batch.size as f64);
-        for ((mean, name), loss) in means.iter_mut().zip(&step.losses).zip(&step.values) {
-            mean.add(*loss, labelled(model, name, &batch));
+        for (i, (name, loss)) in step.losses.iter().zip(&step.values).enumerate() {
+            let rows = labelled(model, name, &batch);
+            means[i].add(*loss, rows);
+            labels[i] += rows as u64;
         }
         norms.add(taken.gradient_norm, 1.0);
         watch.step(taken.objective);
@@ -241,6 +239,8 @@ fn epoch(
         objective: objective.value().unwrap_or(f64::NAN),
         losses: step.losses.iter().zip(&means).map(|(name, mean)| (name.to_string(), mean.value())).collect(),
         gradient_norm: norms.value().unwrap_or(0.0),
+        labels: step.losses.iter().map(|name| name.to_string()).zip(labels).collect(),
+        rows: if model.data.len() > 1 { sampling::counts(model, &order) } else { IndexMap::new() },
     };
     Ok((record, lr))
 }

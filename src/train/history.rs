@@ -32,6 +32,12 @@ pub struct TrainRecord {
     pub losses: IndexMap<String, Option<f64>>,
     /// The mean norm of the gradient before clipping.
     pub gradient_norm: f64,
+    /// The rows met that have the label of each task.
+    #[serde(default)]
+    pub labels: IndexMap<String, u64>,
+    /// The rows met of each source, where there are several.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub rows: IndexMap<String, u64>,
 }
 
 impl EpochRecord {
@@ -125,7 +131,7 @@ pub fn report(
         subtitle: format!("{} epochs, {} tasks", history.0.len(), model.terms.len()),
         facts: all,
         charts,
-        tables: tables(plan, finals),
+        tables: tables(plan, history, finals),
         listings: vec![("Spec".into(), spec.into()), ("Plan".into(), plan.to_yaml())],
         ..Report::default()
     }
@@ -152,7 +158,7 @@ fn chart(
     }
 }
 
-fn tables(plan: &Plan, finals: &[(String, Evaluation)]) -> Vec<Table> {
+fn tables(plan: &Plan, history: &History, finals: &[(String, Evaluation)]) -> Vec<Table> {
     let mut results = Table { title: "Results of the best checkpoint".into(), ..Table::default() };
     results.header = std::iter::once("".into())
         .chain(finals.iter().map(|(split, e)| format!("{split} ({} rows)", e.rows)))
@@ -177,5 +183,16 @@ fn tables(plan: &Plan, finals: &[(String, Evaluation)]) -> Vec<Table> {
             .map(|p| vec![p.name.clone(), p.trained.to_string(), p.frozen.to_string(), p.statistics.to_string()])
             .collect(),
     };
-    vec![results, parts]
+    // The last epoch is like every other, but for what is drawn.
+    let met = history.0.last().map(|record| {
+        let of = |counts: &IndexMap<String, u64>, what: &str| -> Vec<Vec<String>> {
+            counts.iter().map(|(name, n)| vec![format!("{what} `{name}`"), n.to_string()]).collect()
+        };
+        Table {
+            title: "Rows met in the last epoch".into(),
+            header: ["", "rows"].map(String::from).to_vec(),
+            rows: [of(&record.train.labels, "with a label for"), of(&record.train.rows, "from")].concat(),
+        }
+    });
+    [vec![results], met.into_iter().collect(), vec![parts]].concat()
 }

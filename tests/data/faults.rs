@@ -16,7 +16,7 @@ fn fault(name: &str, files: &[(&str, &[u8])], text: &str) {
     }
 }
 
-fn pin(name: &str, rendered: &str, folder: &Path) {
+pub(super) fn pin(name: &str, rendered: &str, folder: &Path) {
     let rendered = rendered.replace(&folder.display().to_string(), "[folder]");
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../snapshots");
@@ -290,4 +290,16 @@ fn special_files() {
     ] {
         fault(name, &[], &format!("{source}split: [1.0]) {{ in x: f32[1] = column(\"x\") }}"));
     }
+}
+
+#[test]
+fn drawn() {
+    let scene = "{ in x: f32[3, 48, 80] = images }";
+    fault("drawn_small", &[], &format!("driving(height: 8) {scene}"));
+    fault("drawn_rows", &[], &format!("driving(rows: 9000000000) {scene}"));
+    fault("drawn_pixels", &[], &format!("driving(width: 4000000000000000000, height: 4000000000000000000) {scene}"));
+    fault("drawn_large", &[], "lesions(size: 100000) { in x: f32[3, 48, 48] = images }");
+    fault("drawn_array", &[], "lesions(rows: 2, split: [1.0]) { in x: f32[3, 48, 48] = array(\"image\") }");
+    fault("drawn_column", &[], "lesions(rows: 2, split: [1.0]) { in x: f32[1] = column(\"size\") }");
+    fault("drawn_split", &[], "lesions(rows: 2, split: \"size\") { in x: f32[3, 48, 48] = images }");
 }

@@ -1,4 +1,4 @@
-//! `array`: one array of an npz file.
+//! `array`: one array of an npz file, or of a source that draws its rows.
 
 use super::{ColumnKind, named};
 use crate::base::signature::{Kind, Param, PartKind, Signature};
@@ -7,10 +7,10 @@ pub static PART: ColumnKind = ColumnKind {
     signature: &Signature {
         name: "array",
         kind: PartKind::Column,
-        summary: "one array of an npz file, by its name; the first axis counts the rows",
-        params: &[Param::required("name", Kind::Text, "the name it was saved under")],
+        summary: "one array of an npz file or of a drawn source, by its name",
+        params: &[Param::required("name", Kind::Text, "the name it was saved under, or that the source gives it")],
     },
-    sources: &["npz"],
+    sources: &["npz", "driving", "lesions"],
     select: |call, selection| {
         let span = call.args.span("name").unwrap_or(call.span);
         named(call.args.text("name"), span, selection.table).map(|name| vec![name])

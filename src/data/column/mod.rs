@@ -42,7 +42,7 @@ pub fn select(call: &Call, selection: &Selection) -> Result<Vec<String>> {
 
 /// The one column of that name, or an error that suggests another.
 fn named(name: &str, span: crate::base::Span, table: &Table) -> Result<String> {
-    let noun = if table.kind == "npz" { "array" } else { "column" };
+    let noun = if table.is_tabular() { "column" } else { "array" };
     match table.columns.get(name) {
         None => {
             let missing =

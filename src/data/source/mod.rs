@@ -112,4 +112,6 @@ parts! {
         npz,
         idx,
         folder,
+        driving,
+        lesions,
 }
