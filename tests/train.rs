@@ -8,6 +8,7 @@ mod frozen;
 mod frozen_norms;
 mod golden;
 mod learning;
+mod origins;
 mod resume;
 mod sampling;
 mod tapes;

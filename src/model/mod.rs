@@ -111,7 +111,12 @@ pub enum WeightsFrom {
     /// A file of weights, relative to the spec.
     File(String),
     /// The newest training run of a model.
-    Run { model: String, last: bool },
+    Run {
+        model: String,
+        last: bool,
+        /// Which network of it, when not the one of the same name.
+        network: Option<String>,
+    },
 }
 
 /// One selection of a `freeze`: what it does to norms, and until which epoch it holds.

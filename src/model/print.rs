@@ -25,8 +25,9 @@ pub fn print(model: &Model) -> String {
             Some(WeightsFrom::File(file)) => {
                 let _ = write!(out, " from {file:?}");
             }
-            Some(WeightsFrom::Run { model, last }) => {
+            Some(WeightsFrom::Run { model, last, network }) => {
                 let _ = write!(out, " from the {} checkpoint of {model}", if *last { "last" } else { "best" });
+                out.extend(network.iter().map(|network| format!(", its `{network}`")));
             }
             None => {}
         }

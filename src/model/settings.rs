@@ -180,6 +180,11 @@ pub static RUN: Signature = Signature {
     params: &[
         Param::required("model", Kind::Either(&[Kind::Text, Kind::Prediction]), "the name of the model"),
         Param::with("checkpoint", Kind::Word(&["best", "last"]), "best", "which of the run's checkpoints"),
+        Param::optional(
+            "network",
+            Kind::Either(&[Kind::Text, Kind::Prediction]),
+            "the network of that model; by default the one of the same name",
+        ),
     ],
 };
 

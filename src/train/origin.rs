@@ -3,11 +3,12 @@
 use super::checkpoint::leave_answers;
 use super::run::Run;
 use super::{config, published};
-use crate::base::{Diagnostics, Result};
+use crate::base::{Diagnostic, Diagnostics, Result};
 use crate::engine::Weights;
 use crate::graph::Graph;
 use crate::model::{Model, NetworkKind, WeightsFrom};
 use crate::weights::{Report, TensorFile};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// First values for every parameter, and what became of each file that a network names. `root` is where files of the spec start,
@@ -29,9 +30,8 @@ pub fn first_weights(
         let loaded = path.and_then(|path| TensorFile::read(&path)).and_then(|mut file| {
             leave_answers(&mut file);
             let own = format!("{}.", network.name);
-            if let WeightsFrom::Run { .. } = from.from {
-                // A run is of a whole model, and only the part of that name is meant.
-                file.tensors.retain(|name, _| name.starts_with(&own));
+            if let WeightsFrom::Run { network: theirs, model, .. } = &from.from {
+                take_network(&mut file, model, theirs.as_ref().unwrap_or(&network.name), &network.name)?;
             }
             let parameters: Vec<String> =
                 graph.parameters.keys().filter(|path| path.starts_with(&own)).cloned().collect();
@@ -56,10 +56,23 @@ pub fn first_weights(
     diagnostics.into_result((weights, reports))
 }
 
+/// Leaves of a run, which is of a whole model, one network, under the name that it has here.
+fn take_network(file: &mut TensorFile, model: &str, theirs: &str, own: &str) -> Result<()> {
+    let networks: BTreeSet<&str> = file.tensors.keys().filter_map(|name| name.split('.').next()).collect();
+    if theirs != own && !networks.contains(theirs) {
+        let missing = Diagnostic::error(format!("the run of `{model}` has no network `{theirs}` with parameters"));
+        return Err(missing.place(file.name.clone()).suggest(theirs, networks).into());
+    }
+    let below = |name: &str| name.strip_prefix(theirs).is_some_and(|rest| rest.starts_with('.'));
+    let tensors = std::mem::take(&mut file.tensors).into_iter().filter(|(name, _)| below(name));
+    file.tensors = tensors.map(|(name, array)| (format!("{own}{}", &name[theirs.len()..]), array)).collect();
+    Ok(())
+}
+
 fn file(from: &WeightsFrom, root: &Path, runs: &Path) -> Result<PathBuf> {
     match from {
         WeightsFrom::File(name) => Ok(root.join(name)),
-        WeightsFrom::Run { model, last } => {
+        WeightsFrom::Run { model, last, .. } => {
             let file = if *last { "last.safetensors" } else { "weights.safetensors" };
             Ok(Run::find(runs, model, None, file)?.path(file))
         }

@@ -105,7 +105,8 @@ impl<'a> Resolver<'a> {
         let (from, rules) = match &arg.value {
             Value::Part(run) if run.signature.name == settings::RUN.name => {
                 let last = run.args.text("checkpoint") == "last";
-                (WeightsFrom::Run { model: run.args.text("model").into(), last }, Rules::default())
+                let network = run.args.has("network").then(|| run.args.text("network").into());
+                (WeightsFrom::Run { model: run.args.text("model").into(), last, network }, Rules::default())
             }
             Value::Part(file) => (WeightsFrom::File(file.args.text("path").into()), self.rules(&file.args)?),
             value => (WeightsFrom::File(value.as_text().unwrap_or_default().into()), Rules::default()),
