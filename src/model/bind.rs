@@ -3,9 +3,11 @@
 //! Evaluation knows numbers, words, lists, arithmetic, and the parameters of the block around. Binding gives each argument
 //! to a parameter, checks its kind and fills in defaults. What is wrong goes to the binder's diagnostics.
 
-use super::catalog::catalog;
+mod named;
+
+use super::catalog::{catalog, kind_of};
 use crate::base::signature::{
-    Arg, Args, Call, Default as DefaultValue, Kind, Param, PartKind, Signature, Value, with_article,
+    Arg, Args, Call, Default as DefaultValue, Kind, PartKind, Signature, Value, with_article,
 };
 use crate::base::{Diagnostic, Diagnostics, Span};
 use crate::syntax::ast::{Argument, BinaryOp, Expr, ExprKind, Stage, Suffix};
@@ -78,7 +80,7 @@ impl Binder {
         let mut position = 0;
         for argument in arguments {
             let param = match &argument.name {
-                Some(name) => found(signature, &name.text).or_else(|| {
+                Some(name) => named::parameter(signature, &name.text).or_else(|| {
                     let noun = if signature.kind == PartKind::Settings { "setting" } else { "argument" };
                     let message = format!("`{}` has no {noun} `{}`", signature.name, name.text);
                     let known = signature.params.iter().map(|p| p.name);
@@ -120,21 +122,7 @@ impl Binder {
                 continue;
             }
             if let Kind::Named(kind) = &param.kind {
-                let Some(name) = &argument.name else {
-                    let message = format!("`{}` takes no argument without a name", signature.name);
-                    self.report(Diagnostic::error(message).at(value_span).help(format!("give {}", param.doc)));
-                    continue;
-                };
-                let Some(value) = self.fit(kind, &argument.value, scope, &mut chains, param.name, signature) else {
-                    continue;
-                };
-                let named = args.0.entry(param.name).or_insert(Arg { value: Value::List(vec![]), span: value_span });
-                let Value::List(list) = &mut named.value else { continue };
-                if list.iter().any(|other| matches!(&other.value, Value::Named(given, _) if *given == name.text)) {
-                    self.report(Diagnostic::error(format!("`{}` is given twice", name.text)).at(name.span));
-                    continue;
-                }
-                list.push(Arg { value: Value::Named(name.text.clone(), Box::new(value)), span: name.span });
+                self.named(kind, param, argument, signature, scope, &mut args);
                 continue;
             }
             if args.has(param.name) {
@@ -297,20 +285,8 @@ impl Binder {
     }
 }
 
-/// The parameter of that name, or the one that takes arguments of any name.
-fn found(signature: &'static Signature, name: &str) -> Option<&'static Param> {
-    let own = signature.params.iter().find(|p| p.name == name && !matches!(p.kind, Kind::Named(_)));
-    own.or_else(|| signature.params.iter().find(|p| matches!(p.kind, Kind::Named(_))))
-}
-
 fn is_name_or_call(expr: &Expr) -> bool {
     matches!(expr.kind, ExprKind::Path(_) | ExprKind::Call { .. })
-}
-
-/// What a name is, when it is not what was looked for.
-pub fn kind_of(name: &str) -> Option<PartKind> {
-    let kinds = super::pages().iter().map(|(_, kind)| *kind).filter(|kind| *kind != PartKind::Settings);
-    kinds.into_iter().find(|kind| catalog(*kind).iter().any(|s| s.name == name))
 }
 
 /// Why an argument is not of the kind that its parameter asks for, and what may have been meant.

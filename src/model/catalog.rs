@@ -47,3 +47,9 @@ pub fn pages() -> &'static [(&'static str, PartKind)] {
         ("Settings", PartKind::Settings),
     ]
 }
+
+/// What a name is, when it is not what was looked for.
+pub fn kind_of(name: &str) -> Option<PartKind> {
+    let kinds = pages().iter().map(|(_, kind)| *kind).filter(|kind| *kind != PartKind::Settings);
+    kinds.into_iter().find(|kind| catalog(*kind).iter().any(|s| s.name == name))
+}

@@ -3,7 +3,8 @@
 //! Paths: a backbone, a head and a named stage add their name; in a chain of several steps each step adds its label or its
 //! position from 0; a repetition adds the number of the copy. A block adds nothing of its own.
 
-use super::bind::{Binder, Layers, Scope, at_most, kind_of};
+use super::bind::{Binder, Layers, Scope, at_most};
+use super::catalog::kind_of;
 use crate::base::signature::{Args, Call, PartKind, Value, with_article};
 use crate::base::{Diagnostic, Source, Span};
 use crate::parts::backbones;

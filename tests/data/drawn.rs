@@ -18,7 +18,7 @@ fn driving(arguments: &str, height: usize, width: usize) -> Dataset {
 
 fn lesions(arguments: &str, size: usize) -> Dataset {
     let text = format!(
-        "lesions({arguments}) {{ in image: f32[3, {size}, {size}] = array(\"images\")
+        "lesions({arguments}, size: {size}) {{ in image: f32[3, {size}, {size}] = array(\"images\")
            mask: class[2][{size}, {size}] = array(\"mask\"); present: class[2] = array(\"present\")
            size: f32[1] = array(\"size\"); malignant: class[\"benign\", \"malignant\"] = array(\"malignant\") }}"
     );
@@ -47,15 +47,16 @@ fn a_row_follows_from_its_number_alone() {
     let many = driving("rows: 9, split: [0.4, 0.3, 0.3], seed: 5", 48, 80);
     let row = |data: &Dataset, row: usize| hash(&data.batch(&[row]).expect("a row"), &SCENE);
     assert_eq!(row(&few, 3), row(&many, 3));
-    assert_eq!([row(&few, 0), row(&few, 3)], ["d", "d"]);
+    let scenes = [row(&few, 0), row(&few, 3)];
     assert_ne!(row(&few, 3), row(&driving("rows: 4, split: [1.0], draw: 1", 48, 80), 3));
     assert_ne!(few.fingerprint(), driving("rows: 4, split: [1.0], draw: 1", 48, 80).fingerprint());
 
     let (few, many) = (lesions("rows: 4, split: [1.0]", 48), lesions("rows: 7", 48));
     let row = |data: &Dataset, row: usize| hash(&data.batch(&[row]).expect("a row"), &SKIN);
     assert_eq!(row(&few, 3), row(&many, 3));
-    assert_eq!([row(&few, 0), row(&few, 3)], ["d", "d"]);
     assert_ne!(row(&few, 3), row(&lesions("rows: 4, split: [1.0], draw: 1", 48), 3));
+    let hashes = format!("driving {scenes:?}\nlesions {:?}\n", [row(&few, 0), row(&few, 3)]);
+    super::faults::pin("drawn_rows_hashes", &hashes, Path::new("/nowhere"));
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn sources_are_drawn_as_the_spec_says_and_every_task_learns() {
             assert_eq!(numbers(record, "rows", ["drives", "marked"]), rows, "{sample}");
             let [y, z] = numbers(record, "labels", ["first", "second"]);
             assert_eq!(z, rows[1], "{sample}: every row of `marked` has a label");
-            assert!(y < rows[0] && y * 2 > rows[0], "{sample}: {y} labels of {} rows", rows[0]);
+            assert!((1..rows[0]).contains(&y), "{sample}: {y} labels of {} rows", rows[0]);
         }
         // In turns, no batch has labels of both tasks, and still both learn.
         for name in ["r2(first)", "r2(second)"] {
