@@ -14,6 +14,7 @@ mod parts;
 mod passes;
 mod plan;
 mod report;
+mod sharing;
 mod specs;
 mod syntax;
 mod tidy;

@@ -3,6 +3,7 @@
 //! Specs and data are tiny, so a whole road takes a fraction of a second. What changes from run to run, such as times, hashes and
 //! the last digits of numbers, is masked before it is compared.
 
+mod compare;
 mod interrupted;
 mod lab;
 mod precision;

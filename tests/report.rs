@@ -1,6 +1,6 @@
 //! The report page: how it looks as text, that no text breaks out of it, and that no number breaks a chart.
 
-use mtlc::report::{Chart, Report, Series, Table, html};
+use mtlc::report::{Chart, Point, Report, Scatter, Series, Table, html};
 
 fn chart(points: &[(f64, f64)]) -> Chart {
     let series = vec![Series { name: "train".into(), points: points.to_vec() }];
@@ -156,4 +156,21 @@ fn columns_of_numbers_are_aligned() {
             "<th scope=\"col\" class=\"number\">c</th>"
         ]
     );
+}
+
+#[test]
+fn points_are_plotted_and_those_without_numbers_told() {
+    let point = |name: &str, x: f64, y: f64, is_front: bool| Point { name: name.into(), x, y, is_front };
+    let points = vec![point("1", 0.5, 1.0, true), point("2", 0.4, 2.0, false), point("<b>", 0.7, 0.5, true)];
+    let scatter = |points: Vec<Point>| Scatter { title: "a & b".into(), points, joined: true, ..Scatter::default() };
+    let page = |points| html(&Report { scatters: vec![scatter(points)], ..Report::default() });
+    let whole = page(points.clone());
+    assert_eq!(whole.matches("<circle").count(), 3);
+    let line = |page: &str| page.lines().any(|l| l.contains("<polyline") && l.contains("#2F6DB5"));
+    assert!(line(&whole), "a line joins the front: {whole}");
+    assert!(whole.contains("a &amp; b") && whole.contains("&lt;b&gt;") && !whole.contains("<b>\n"));
+    assert!(whole.contains("on the Pareto front <b>2</b>") && whole.contains("beaten by another <b>1</b>"));
+    let broken = page([points, vec![point("4", f64::NAN, 1.0, false)]].concat());
+    assert!(broken.contains("1 point is not drawn") && broken.matches("<circle").count() == 3);
+    assert!(page(vec![]).contains("no data"));
 }

@@ -74,5 +74,10 @@ pub fn initial(init: Init, seed: u64, path: &str, elements: usize) -> Vec<f32> {
             let normal = Normal::new(0.0, deviation).expect("a layer gives a finite deviation");
             (0..elements).map(|_| normal.sample(&mut rng) as f32).collect()
         }
+        Init::Stitch { parts, own } => {
+            let other = (1.0 - own) / (parts - 1).max(1) as f64;
+            let is_own = |i: usize| i / parts % parts == i % parts;
+            (0..elements).map(|i| if is_own(i) { own as f32 } else { other as f32 }).collect()
+        }
     }
 }

@@ -117,6 +117,11 @@ pub enum Init {
     Uniform(f64),
     /// Normal with that standard deviation, around 0.
     Normal(f64),
+    /// Square matrices of `parts` rows, one below the other: `own` on each diagonal, and the rest of 1 in equal shares beside it.
+    Stitch {
+        parts: usize,
+        own: f64,
+    },
 }
 
 /// What kind of memory a parameter is.

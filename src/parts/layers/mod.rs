@@ -20,6 +20,7 @@ mod group_norm;
 mod layer_norm;
 mod linear;
 mod mean_tokens;
+mod merge;
 mod norm;
 mod pool;
 mod position;
@@ -29,6 +30,7 @@ mod residual;
 mod segment;
 mod slice;
 mod spatial;
+mod stitch;
 mod unit_length;
 mod upsample;
 
@@ -87,6 +89,10 @@ pub static LAYERS: &[&dyn Layer] = &[
     &residual::Residual,
     &gate::Gate,
     &concat::Concat,
+    &merge::Sum,
+    &merge::Product,
+    &merge::Mixture,
+    &stitch::Stitch,
     &repeat::Repeat,
 ];
 
