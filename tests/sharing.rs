@@ -125,3 +125,25 @@ fn no_rows_are_mixed_and_stitched() {
         }
     }
 }
+
+/// The mean of parts is that of each value of theirs, of a vector and of a map.
+#[test]
+fn members_of_an_ensemble_are_averaged() {
+    let spec = spec(
+        "model m\ninput x: f32[6]\ninput map: f32[4, 1, 2]\ntarget y: f32[2]\nhead vector(x) = mean(3)\nhead maps(map) = mean(2)\n\
+         head learns(x) = linear(2)\nminimize mse(learns, y)\n",
+    );
+    let graphs = Graphs::of(&spec.model).expect("the spec is right");
+    let weights = Weights::initial(&graphs.train, 0);
+    let numbers = |dims: &[usize], data: &[f32]| Array::F32 { dims: dims.to_vec(), data: data.to_vec() };
+    let mut batch = Batch { size: 1, values: Default::default(), present: Default::default() };
+    batch.values.insert("x".into(), numbers(&[1, 6], &[1.0, 2.0, 4.0, 8.0, 1.0, -1.0]));
+    batch.values.insert("map".into(), numbers(&[1, 4, 1, 2], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 0.0]));
+    for engine in ENGINES {
+        let head = |name: &str| graphs.serve.output(name, Purpose::Head).expect("a head").value;
+        let mut session = engine.session(&graphs.serve);
+        session.forward(&weights, &batch, &[head("vector"), head("maps")]);
+        assert_near("the mean of vectors", session.result(0), &[2.0, 3.0], 1e-6);
+        assert_near("the mean of maps", session.result(1), &[3.0, 4.0, 5.5, 2.0], 1e-6);
+    }
+}

@@ -1,7 +1,7 @@
-//! `sum(n)`, `product(n)` and `mixture(n)`: values that stand side by side become one of the size of each.
+//! `sum(n)`, `mean(n)`, `product(n)` and `mixture(n)`: values that stand side by side become one of the size of each.
 //!
 //! A network that reads several values gets them side by side, so these are how it adds them, as a feature pyramid does (Lin et al.
-//! 2017, arXiv 1612.03144), multiplies features with a mask computed elsewhere, as MTAN does (Liu, Johns and Davison 2019, arXiv
+//! 2017, arXiv 1612.03144), averages the members of an ensemble, multiplies features with a mask computed elsewhere, as MTAN does (Liu, Johns and Davison 2019, arXiv
 //! 1803.10704), or mixes experts by a gate, as MMoE does (Ma et al. 2018, doi 10.1145/3219819.3220007).
 
 use super::Layer;
@@ -11,6 +11,7 @@ use crate::ops::{self, Mismatch};
 use crate::parts::cell::{Cell, Fault};
 
 pub struct Sum;
+pub struct Mean;
 pub struct Product;
 pub struct Mixture;
 
@@ -20,6 +21,13 @@ static SUM: Signature = Signature {
     name: "sum",
     kind: PartKind::Layer,
     summary: "the sum of equal parts side by side: `[parts · width]` to `[width]`, or along channels, or at each token",
+    params: &[PARTS],
+};
+
+static MEAN: Signature = Signature {
+    name: "mean",
+    kind: PartKind::Layer,
+    summary: "the mean of equal parts side by side, as of the members of an ensemble",
     params: &[PARTS],
 };
 
@@ -49,6 +57,22 @@ impl Layer for Sum {
     fn build(&self, cell: &mut Cell<'_>, x: ValueId) -> Result<ValueId, Fault> {
         let parts = parts(cell, "sum", x)?;
         fold(cell, &parts, |cell, a, b| cell.op(ops::add::Add {}, &[a, b]))
+    }
+}
+
+impl Layer for Mean {
+    fn signature(&self) -> &'static Signature {
+        &MEAN
+    }
+
+    fn kind(&self) -> &'static str {
+        "merge"
+    }
+
+    fn build(&self, cell: &mut Cell<'_>, x: ValueId) -> Result<ValueId, Fault> {
+        let parts = parts(cell, "mean", x)?;
+        let sum = fold(cell, &parts, |cell, a, b| cell.op(ops::add::Add {}, &[a, b]))?;
+        cell.op(ops::scale::Scale { factor: 1.0 / parts.len() as f64 }, &[sum])
     }
 }
 

@@ -90,6 +90,7 @@ pub static LAYERS: &[&dyn Layer] = &[
     &gate::Gate,
     &concat::Concat,
     &merge::Sum,
+    &merge::Mean,
     &merge::Product,
     &merge::Mixture,
     &stitch::Stitch,
