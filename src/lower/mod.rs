@@ -77,7 +77,7 @@ fn finish(
         match blended {
             Ok(value) => {
                 graph.output(&term.name, Purpose::Loss, value);
-                terms.push(balancers::Term { loss: value, weight: term.weight });
+                terms.push(balancers::Term { loss: value, presence: inputs[2], weight: term.weight });
             }
             Err(mismatch) => {
                 let ty = graph.ty(prediction).example();
@@ -95,7 +95,7 @@ fn finish(
     }
     if terms.len() == model.terms.len() {
         let balancer = balancers::find(model.balance.signature.name).expect("bound to a balancer");
-        match balancer.combine(&mut graph, &terms, &model.balance.args) {
+        match balancers::combine(balancer, &mut graph, &terms, &model.balance.args) {
             Ok(objective) => graph.output("objective", Purpose::Objective, objective),
             Err(mismatch) => diagnostics.push(Diagnostic::error(mismatch.message).at(model.balance.span)),
         }

@@ -206,6 +206,7 @@ fn epoch(
         step.begin_profile();
     }
     let mut means: Vec<Mean> = step.losses.iter().map(|_| Mean::default()).collect();
+    let mut weights: Vec<Mean> = step.losses.iter().map(|_| Mean::default()).collect();
     let (mut objective, mut norms) = (Mean::default(), Mean::default());
     let mut lr = base.lr;
     for (i, chunk) in order.chunks(batch_size).enumerate() {
@@ -223,16 +224,23 @@ fn epoch(
             wrong
         })?;
         objective.add(taken.objective, batch.size as f64);
-        for ((mean, name), loss) in means.iter_mut().zip(&step.losses).zip(&step.values) {
+        for ((mean, name), loss) in means.iter_mut().zip(&step.losses).zip(step.values()) {
             mean.add(*loss, labelled(model, name, &batch));
+        }
+        for (mean, weight) in weights.iter_mut().zip(step.weighed()) {
+            mean.add(weight.unwrap_or_default(), f64::from(u8::from(weight.is_some())));
         }
         norms.add(taken.gradient_norm, 1.0);
         watch.step(taken.objective);
     }
+    step.epoch_ends(state);
     if let Some(profile) = profile {
         profile.add(step.profile());
     }
+    let balanced = model.balance.signature.name != "uniform";
+    let weights = step.losses.iter().zip(&weights).filter(|_| balanced);
     let record = TrainRecord {
+        weights: weights.map(|(name, mean)| (name.to_string(), mean.value())).collect(),
         objective: objective.value().unwrap_or(f64::NAN),
         losses: step.losses.iter().zip(&means).map(|(name, mean)| (name.to_string(), mean.value())).collect(),
         gradient_norm: norms.value().unwrap_or(0.0),
