@@ -20,6 +20,14 @@ pub fn lower(model: &Model, mode: Mode, epoch: u64) -> Result<Graph> {
         for phase in model.phases().iter().filter(|phase| phase.start > 0) {
             check::training(model, &self::graph(model, mode, phase.start)?, phase)?;
         }
+        if graph.by_task && !check::shares(&graph) {
+            // What is frozen at first may be trained later.
+            let turns = model.turns().into_iter().filter(|epoch| *epoch > 0);
+            let later = turns.map(|epoch| self::graph(model, mode, epoch)).collect::<Result<Vec<_>>>()?;
+            if !later.iter().any(check::shares) {
+                return Err(check::nothing_shared(model).into());
+            }
+        }
     }
     Ok(graph)
 }

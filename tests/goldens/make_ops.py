@@ -546,7 +546,8 @@ def balance(name, formula, weights, reference, has_numbers=False, absent=()):
             return 0.0 * sum(given[:tasks])
         return reference(pick(torch.tensor(weights, dtype=torch.float64)), pick(given[:tasks]), pick(n))
 
-    case(name, "balance", {"formula": formula, "weights": weights}, inputs, call, batched=False)
+    # Numbers change the value and have no gradient, which finite differences would not understand.
+    case(name, "balance", {"formula": formula, "weights": weights}, inputs, call, batched=False, smooth=not has_numbers)
 
 
 EPSILON = {"epsilon": 1e-3}
