@@ -2,6 +2,7 @@
 
 mod allocations;
 mod backbones;
+mod balancers;
 mod bench_cli;
 mod checker;
 mod cli;

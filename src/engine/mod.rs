@@ -37,15 +37,15 @@ pub trait Session {
     /// Computes `wanted`; [`Session::result`] has them until the next call.
     fn forward(&mut self, weights: &Weights, batch: &Batch, wanted: &[ValueId]);
 
-    /// Computes `wanted`, and for each objective its gradient for every trained parameter; one that the objective does not reach has
-    /// zeros, or is left out.
+    /// Computes `wanted` as a training step does, and for each objective its gradient for every trained parameter that it reaches.
     fn backward(&mut self, weights: &Weights, batch: &Batch, noise: Noise, wanted: &[ValueId], objectives: &[ValueId]);
 
     /// The value of that number among those that the last call wanted, row-major.
     fn result(&self, number: usize) -> &[f32];
 
-    /// The gradients of the objective of that number, by path, in the order of the graph. They may be changed in place.
-    fn gradients(&mut self, objective: usize, visit: &mut dyn FnMut(&str, &mut [f32]));
+    /// Visits every trained parameter that an objective reaches, in the order of the graph: its path, and for each objective the
+    /// gradient, where it reaches the parameter. Gradients may be changed in place.
+    fn gradients(&mut self, visit: &mut Visit);
 
     /// Bytes of the values, gradients, and what was made of weights, that the session keeps from one call to the next; 0 where the
     /// engine keeps nothing.
@@ -58,6 +58,9 @@ pub trait Session {
         vec![]
     }
 }
+
+/// What is called with a path, and the gradient of each objective.
+pub type Visit<'v> = dyn FnMut(&str, &mut [Option<&mut [f32]>]) + 'v;
 
 /// What one value of a graph cost since the profile began.
 #[derive(Clone, Debug)]

@@ -5,10 +5,10 @@
 //! backwards in the order of their making, so values read by several heads gather all their gradients before they pass them on.
 
 use super::feed::{Feed, feed};
-use super::{Engine, Noise, Session, Weights};
+use super::{Engine, Noise, Session, Visit, Weights};
 use crate::data::Batch;
 use crate::each_rank;
-use crate::graph::{Definition, Graph, Leaf, Role, ValueId};
+use crate::graph::{Definition, Graph, Leaf, ValueId};
 use crate::ops::Value;
 use crate::ops::pullback::gradient;
 use crate::ops::value::Recording;
@@ -27,7 +27,7 @@ impl Engine for Reference {
     }
 
     fn session<'g>(&self, graph: &'g Graph) -> Box<dyn Session + 'g> {
-        Box::new(Taping { graph, results: vec![], gradients: vec![] })
+        Box::new(Taping { graph, results: vec![], objectives: 0, gradients: IndexMap::new() })
     }
 }
 
@@ -35,7 +35,9 @@ impl Engine for Reference {
 struct Taping<'g> {
     graph: &'g Graph,
     results: Vec<Vec<f32>>,
-    gradients: Vec<IndexMap<String, Vec<f32>>>,
+    objectives: usize,
+    /// By path, for each objective that reaches the parameter.
+    gradients: IndexMap<String, Vec<(usize, Vec<f32>)>>,
 }
 
 impl Taping<'_> {
@@ -47,15 +49,17 @@ impl Taping<'_> {
         run.compute(weights, batch, Some(noise), true);
         self.results = run.read(wanted);
         let mut gradients = run.objective(objective).put_tape(std::mem::take(&mut run.tape)).backward();
-        let mut found = IndexMap::new();
+        let reached = graph.reached(objective);
+        let number = self.objectives;
+        self.objectives += 1;
         for (id, value) in graph.values.iter().enumerate() {
             let Definition::Leaf(Leaf::Parameter(path)) = &value.definition else { continue };
-            if graph.parameters[path].role == Role::Trained {
+            if reached[id] {
                 let leaf = run.values[id].as_ref().expect("leaves are kept");
-                found.insert(path.clone(), gradient(leaf, &mut gradients).expect("a parameter has numbers"));
+                let own = gradient(leaf, &mut gradients).expect("a parameter has numbers");
+                self.gradients.entry(path.clone()).or_default().push((number, own));
             }
         }
-        self.gradients.push(found);
     }
 }
 
@@ -67,17 +71,37 @@ impl Session for Taping<'_> {
     }
 
     fn backward(&mut self, weights: &Weights, batch: &Batch, noise: Noise, wanted: &[ValueId], objectives: &[ValueId]) {
-        self.gradients.clear();
+        (self.objectives, self.gradients) = (0, IndexMap::new());
+        if objectives.is_empty() {
+            let mut run = Run::new(self.graph, wanted);
+            run.compute(weights, batch, Some(noise), false);
+            self.results = run.read(wanted);
+        }
         objectives.iter().for_each(|&objective| self.gradient(weights, batch, noise, wanted, objective));
+        // Parameters come in the order of the graph, whichever objective met them first.
+        let order: Vec<&String> = parameters(self.graph).collect();
+        self.gradients.sort_by_cached_key(|path, _| order.iter().position(|p| *p == path));
     }
 
     fn result(&self, number: usize) -> &[f32] {
         &self.results[number]
     }
 
-    fn gradients(&mut self, objective: usize, visit: &mut dyn FnMut(&str, &mut [f32])) {
-        self.gradients[objective].iter_mut().for_each(|(path, gradient)| visit(path, gradient));
+    fn gradients(&mut self, visit: &mut Visit) {
+        for (path, found) in &mut self.gradients {
+            let mut each: Vec<Option<&mut [f32]>> = (0..self.objectives).map(|_| None).collect();
+            found.iter_mut().for_each(|(objective, gradient)| each[*objective] = Some(gradient));
+            visit(path, &mut each);
+        }
     }
+}
+
+/// The parameters that a graph reads, in its order.
+fn parameters(graph: &Graph) -> impl Iterator<Item = &String> {
+    graph.values.iter().filter_map(|value| match &value.definition {
+        Definition::Leaf(Leaf::Parameter(path)) => Some(path),
+        _ => None,
+    })
 }
 
 /// One walk through a graph.

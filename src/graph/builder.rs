@@ -25,6 +25,7 @@ impl Builder {
             outputs: vec![],
             updates: vec![],
             winograd: Winograd::default(),
+            by_task: false,
         };
         Self { graph, token_masks: HashMap::new() }
     }
@@ -130,6 +131,11 @@ impl Builder {
     /// Says how large a tile of Winograd a training step may take.
     pub fn winograd(&mut self, largest: Winograd) {
         self.graph.winograd = largest;
+    }
+
+    /// Says that a training step wants the gradient of each loss.
+    pub fn by_task(&mut self) {
+        self.graph.by_task = true;
     }
 
     pub fn output(&mut self, name: &str, purpose: Purpose, value: ValueId) {

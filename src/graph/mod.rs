@@ -136,6 +136,8 @@ pub enum Role {
     Statistic,
     /// A running statistic that a `freeze` holds.
     FrozenStatistic,
+    /// A number of the balancer: moved by it after each step, never by a gradient, a penalty or an average.
+    Balance,
 }
 
 impl Role {
@@ -207,6 +209,9 @@ pub struct Graph {
     /// What a training step may do.
     #[serde(default, skip_serializing_if = "Winograd::is_default")]
     pub winograd: Winograd,
+    /// Whether a training step wants the gradient of each loss, and not that of the objective.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_task: bool,
 }
 
 impl Graph {
@@ -258,8 +263,44 @@ impl Graph {
 
     /// What a training step reports: the objective, every loss, and the value of every update, in that order.
     pub fn step_results(&self) -> Vec<ValueId> {
-        let losses = self.outputs.iter().filter(|o| o.purpose == Purpose::Loss).map(|o| o.value);
+        let losses = self.losses().map(|o| o.value);
         self.objective().into_iter().chain(losses).chain(self.updates.iter().map(|u| u.value)).collect()
+    }
+
+    /// The losses of the tasks, in their order.
+    pub fn losses(&self) -> impl Iterator<Item = &Output> {
+        self.outputs.iter().filter(|o| o.purpose == Purpose::Loss)
+    }
+
+    /// What a training step takes the gradients of: the objective, or the loss of each task.
+    pub fn descended(&self) -> Vec<ValueId> {
+        if self.by_task { self.losses().map(|o| o.value).collect() } else { self.objective().into_iter().collect() }
+    }
+
+    /// Which values a gradient of this one reaches.
+    pub fn reached(&self, from: ValueId) -> Vec<bool> {
+        let mut reached = vec![false; self.values.len()];
+        reached[from.0] = self.value(from).taped;
+        for i in (0..=from.0).rev().filter(|&i| self.values[i].taped) {
+            if let (true, Definition::Op { op, inputs }) = (reached[i], &self.values[i].definition) {
+                let flows = |(k, id): &(usize, &ValueId)| op.differentiates(*k) && self.value(**id).taped;
+                inputs.iter().enumerate().filter(flows).for_each(|(_, id)| reached[id.0] = true);
+            }
+        }
+        reached
+    }
+
+    /// How many of these values reach each trained parameter, by path, in the order of the graph.
+    pub fn reach(&self, values: &[ValueId]) -> IndexMap<&str, usize> {
+        let reached: Vec<Vec<bool>> = values.iter().map(|&id| self.reached(id)).collect();
+        let count = |(i, value): (usize, &Value)| match &value.definition {
+            Definition::Leaf(Leaf::Parameter(path)) if value.taped => {
+                let (path, _) = self.parameters.get_key_value(path)?;
+                Some((path.as_str(), reached.iter().filter(|r| r[i]).count()))
+            }
+            _ => None,
+        };
+        self.values.iter().enumerate().filter_map(count).collect()
     }
 
     /// Floating-point operations of one example's forward pass.
@@ -269,8 +310,16 @@ impl Graph {
 
     /// Floating-point operations of one example's training step: a gradient costs twice what its value does.
     pub fn step_flops(&self) -> u64 {
-        let taped = self.values.iter().filter(|v| v.taped).map(|v| self.value_flops(v));
-        self.flops().saturating_add(taped.fold(0, u64::saturating_add).saturating_mul(2))
+        let sum = |taped: Vec<&Value>| taped.iter().map(|v| self.value_flops(v)).fold(0, u64::saturating_add);
+        let below = |id: ValueId| {
+            let reached = self.reached(id);
+            sum(self.values.iter().zip(reached).filter(|(_, reached)| *reached).map(|(v, _)| v).collect())
+        };
+        let backward = match self.by_task {
+            true => self.descended().into_iter().map(below).fold(0, u64::saturating_add),
+            false => sum(self.values.iter().filter(|v| v.taped).collect()),
+        };
+        self.flops().saturating_add(backward.saturating_mul(2))
     }
 
     /// Floating-point operations of one value for one example; none for what is computed once for all.

@@ -70,6 +70,7 @@ fn print_leaf(graph: &Graph, leaf: &Leaf) -> String {
                 Role::Frozen => "frozen",
                 Role::Statistic => "statistic",
                 Role::FrozenStatistic => "frozen statistic",
+                Role::Balance => "balance",
             };
             format!("{word} {path}")
         }

@@ -246,3 +246,21 @@ pub fn training(model: &Model, graph: &Graph, phase: &Phase) -> Result<()> {
     }
     diagnostics.into_result(())
 }
+
+/// Whether two losses reach one trained parameter.
+pub fn shares(graph: &Graph) -> bool {
+    graph.reach(&graph.descended()).values().any(|tasks| *tasks > 1)
+}
+
+/// That a balancer of gradients has nothing to balance.
+pub fn nothing_shared(model: &Model) -> Diagnostic {
+    let message = format!(
+        "`{}` balances gradients of what tasks share, and no two losses reach one trained parameter",
+        model.balance.signature.name
+    );
+    let help = match model.freezes.is_empty() {
+        true => "let two heads read one backbone, or leave `balance` out",
+        false => "freeze less of what the heads share, or leave `balance` out",
+    };
+    Diagnostic::error(message).at(model.balance.span).help(help)
+}

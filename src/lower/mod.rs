@@ -20,6 +20,14 @@ pub fn lower(model: &Model, mode: Mode, epoch: u64) -> Result<Graph> {
         for phase in model.phases().iter().filter(|phase| phase.start > 0) {
             check::training(model, &self::graph(model, mode, phase.start)?, phase)?;
         }
+        if graph.by_task && !check::shares(&graph) {
+            // What is frozen at first may be trained later.
+            let turns = model.turns().into_iter().filter(|epoch| *epoch > 0);
+            let later = turns.map(|epoch| self::graph(model, mode, epoch)).collect::<Result<Vec<_>>>()?;
+            if !later.iter().any(check::shares) {
+                return Err(check::nothing_shared(model).into());
+            }
+        }
     }
     Ok(graph)
 }
@@ -77,7 +85,7 @@ fn finish(
         match blended {
             Ok(value) => {
                 graph.output(&term.name, Purpose::Loss, value);
-                terms.push(balancers::Term { loss: value, weight: term.weight });
+                terms.push(balancers::Term { loss: value, presence: inputs[2], weight: term.weight });
             }
             Err(mismatch) => {
                 let ty = graph.ty(prediction).example();
@@ -95,7 +103,7 @@ fn finish(
     }
     if terms.len() == model.terms.len() {
         let balancer = balancers::find(model.balance.signature.name).expect("bound to a balancer");
-        match balancer.combine(&mut graph, &terms, &model.balance.args) {
+        match balancers::combine(balancer, &mut graph, &terms, &model.balance.args) {
             Ok(objective) => graph.output("objective", Purpose::Objective, objective),
             Err(mismatch) => diagnostics.push(Diagnostic::error(mismatch.message).at(model.balance.span)),
         }

@@ -173,5 +173,5 @@ ops! {
     cosine::Cosine,
 
     weighted_sum::WeightedSum,
-    uncertainty::Uncertainty,
+    balance::Balance,
 }

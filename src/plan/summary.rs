@@ -14,7 +14,7 @@ pub struct Part {
     /// Numbers that training moves, at the first epoch.
     pub trained: usize,
     pub frozen: usize,
-    /// Running statistics of norms.
+    /// Running statistics of norms, and numbers of the balancer.
     pub statistics: usize,
 }
 
@@ -41,7 +41,7 @@ pub fn parts(model: &Model, train: &Graph) -> Vec<Part> {
         match parameter.role {
             Role::Trained => part.trained += parameter.elements(),
             Role::Frozen => part.frozen += parameter.elements(),
-            Role::Statistic | Role::FrozenStatistic => part.statistics += parameter.elements(),
+            Role::Statistic | Role::FrozenStatistic | Role::Balance => part.statistics += parameter.elements(),
         }
     }
     parts
@@ -112,9 +112,8 @@ fn program(graph: &Graph, batch: usize, trains: bool) -> u64 {
         return u64::try_from(all).unwrap_or(u64::MAX);
     }
     let heads = || graph.outputs.iter().map(|o| o.value).collect::<Vec<_>>();
-    let objective = graph.objective();
     let program = if trains {
-        backward(graph, batch, &graph.step_results(), objective.as_slice())
+        backward(graph, batch, &graph.step_results(), &graph.descended())
     } else {
         forward(graph, batch, &heads())
     };

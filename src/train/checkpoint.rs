@@ -1,11 +1,13 @@
 //! Everything that the next training step depends on, and the file that keeps it.
 //!
 //! A checkpoint is one safetensors file: the parameters under their paths, each state vector of the optimizer under
-//! `optimizer/SLOT/PATH`, starts and averages of parameters under `start/PATH` and `average/PATH`, and the counters as JSON in the metadata under `mtlc.state`. It is written under a temporary name and
+//! `optimizer/SLOT/PATH`, starts and averages of parameters under `start/PATH` and `average/PATH`,
+//! what the balancer remembers under `balance/NAME`, and the counters as JSON in the metadata under `mtlc.state`. It is written under a temporary name and
 //! renamed, so whatever stops a run, the checkpoint of the last whole epoch is there.
 
-use crate::base::{Diagnostic, Result};
+use crate::base::{Diagnostic, Diagnostics, Result};
 use crate::engine::Weights;
+use crate::parts::balancers::Own;
 use crate::weights::{Array, TensorFile, write_tensors};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -23,6 +25,8 @@ pub struct State {
     pub start: IndexMap<String, Vec<f32>>,
     /// The running averages of the trained parameters, where they are asked for.
     pub average: IndexMap<String, Vec<f32>>,
+    /// What the balancer remembers, beside the numbers among the weights that its objective reads.
+    pub balance: Own,
     pub counters: Counters,
 }
 
@@ -45,6 +49,9 @@ pub struct Counters {
     pub started: usize,
     #[serde(default)]
     pub averaged: usize,
+    /// The arrays of the balancer, and how long each is.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub balance: IndexMap<String, usize>,
 }
 
 impl Counters {
@@ -58,6 +65,7 @@ const KEY: &str = "mtlc.state";
 const OPTIMIZER: &str = "optimizer/";
 const START: &str = "start/";
 const AVERAGE: &str = "average/";
+const BALANCE: &str = "balance/";
 
 /// Leaves of a checkpoint what a model answers with: parameters, or their averages, under their paths.
 pub fn leave_answers(file: &mut TensorFile) {
@@ -70,13 +78,13 @@ pub fn leave_answers(file: &mut TensorFile) {
             array.data = data;
         }
     }
-    file.tensors.retain(|name, _| !name.starts_with(OPTIMIZER) && !name.starts_with(START));
+    file.tensors.retain(|name, _| [OPTIMIZER, START, BALANCE].iter().all(|kept| !name.starts_with(kept)));
 }
 
 impl State {
     pub fn new(weights: Weights) -> Self {
-        let (slots, start, average) = Default::default();
-        Self { weights, slots, start, average, counters: Counters::default() }
+        let (slots, start, average, balance) = Default::default();
+        Self { weights, slots, start, average, balance, counters: Counters::default() }
     }
 
     /// Lets the average of a parameter begin where the parameter is.
@@ -105,7 +113,12 @@ impl State {
     }
 
     pub fn write(&self, path: &Path, slot_names: &[&str]) -> Result<()> {
-        let counters = Counters { started: self.start.len(), averaged: self.average.len(), ..self.counters.clone() };
+        let counters = Counters {
+            started: self.start.len(),
+            averaged: self.average.len(),
+            balance: self.balance.0.iter().map(|(name, data)| (name.clone(), data.len())).collect(),
+            ..self.counters.clone()
+        };
         let state = serde_json::to_string(&counters).expect("counters are plain data");
         let mut slots: Vec<(String, Array)> = vec![];
         for (parameter, vectors) in &self.slots {
@@ -116,7 +129,7 @@ impl State {
                 ));
             }
         }
-        for (kept, of) in [(START, &self.start), (AVERAGE, &self.average)] {
+        for (kept, of) in [(START, &self.start), (AVERAGE, &self.average), (BALANCE, &self.balance.0)] {
             let array = |data: &Vec<f32>| Array { dims: vec![data.len()], data: data.clone() };
             slots.extend(of.iter().map(|(parameter, data)| (format!("{kept}{parameter}"), array(data))));
         }
@@ -165,8 +178,16 @@ impl State {
             return Err(wrong("starts or averages of parameters are missing or damaged").into());
         }
         (counters.started, counters.averaged) = (0, 0);
+        let mut own = |(name, len): (String, usize)| {
+            let found = file.tensors.swap_remove(&format!("{BALANCE}{name}")).map(|found| found.data);
+            let found = found.filter(|data| data.len() == len);
+            found
+                .map(|data| (name.clone(), data))
+                .ok_or_else(|| Diagnostics::from(wrong(&format!("`{name}` of the balancer is missing or damaged"))))
+        };
+        let balance = Own(std::mem::take(&mut counters.balance).into_iter().map(&mut own).collect::<Result<_>>()?);
         file.tensors.retain(|name, _| !name.starts_with(OPTIMIZER));
         weights.load(&file, "")?;
-        Ok(State { weights, slots, start, average, counters })
+        Ok(State { weights, slots, start, average, balance, counters })
     }
 }

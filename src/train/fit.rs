@@ -207,6 +207,7 @@ fn epoch(
     }
     let mut means: Vec<Mean> = step.losses.iter().map(|_| Mean::default()).collect();
     let mut labels: Vec<u64> = vec![0; step.losses.len()];
+    let mut weights: Vec<Mean> = step.losses.iter().map(|_| Mean::default()).collect();
     let (mut objective, mut norms) = (Mean::default(), Mean::default());
     let mut lr = base.lr;
     for (i, chunk) in order.chunks(batch_size).enumerate() {
@@ -224,18 +225,25 @@ fn epoch(
             wrong
         })?;
         objective.add(taken.objective, batch.size as f64);
-        for (i, (name, loss)) in step.losses.iter().zip(&step.values).enumerate() {
+        for (i, (name, loss)) in step.losses.iter().zip(step.values()).enumerate() {
             let rows = labelled(model, name, &batch);
             means[i].add(*loss, rows);
             labels[i] += rows as u64;
         }
+        for (mean, weight) in weights.iter_mut().zip(step.weighed()) {
+            mean.add(weight.unwrap_or_default(), f64::from(u8::from(weight.is_some())));
+        }
         norms.add(taken.gradient_norm, 1.0);
         watch.step(taken.objective);
     }
+    step.epoch_ends(state);
     if let Some(profile) = profile {
         profile.add(step.profile());
     }
+    let balanced = model.balance.signature.name != "uniform";
+    let weights = step.losses.iter().zip(&weights).filter(|_| balanced);
     let record = TrainRecord {
+        weights: weights.map(|(name, mean)| (name.to_string(), mean.value())).collect(),
         objective: objective.value().unwrap_or(f64::NAN),
         losses: step.losses.iter().zip(&means).map(|(name, mean)| (name.to_string(), mean.value())).collect(),
         gradient_norm: norms.value().unwrap_or(0.0),

@@ -30,6 +30,10 @@ pub struct EpochRecord {
 pub struct TrainRecord {
     pub objective: f64,
     pub losses: IndexMap<String, Option<f64>>,
+    /// What the balancer made of each task: the mean factor of its weighted loss, or of that loss's gradient, over the steps in which
+    /// it has a label. Absent where the weights of the spec hold throughout.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub weights: IndexMap<String, Option<f64>>,
     /// The mean norm of the gradient before clipping.
     pub gradient_norm: f64,
     /// The rows met that have the label of each task.
@@ -110,6 +114,23 @@ pub fn report(
                 move |v| v.losses.get(&validation).copied().flatten(),
             ));
         }
+    }
+    if history.0.iter().any(|r| !r.train.weights.is_empty()) {
+        let series = model.terms.iter().map(|term| Series {
+            name: term.name.clone(),
+            points: history
+                .0
+                .iter()
+                .filter_map(|r| Some((r.epoch as f64, (*r.train.weights.get(&term.name)?)?)))
+                .collect(),
+        });
+        charts.push(Chart {
+            title: format!("What {} makes of the weights", model.balance.signature.name),
+            x_label: "epoch".into(),
+            y_label: "mean factor".into(),
+            series: series.filter(|s| !s.points.is_empty()).collect(),
+            log_y: false,
+        });
     }
     for measure in &model.measures {
         let name = measure.name.clone();

@@ -2,6 +2,7 @@
 //!
 //! `mtlc run` takes steps over the rows of an epoch, and `mtlc bench` takes the same steps over random rows.
 
+use super::balance::{Balancing, Half, halves};
 use super::checkpoint::State;
 use super::profile::Profile;
 use super::tuned::{Tuned, tuned};
@@ -10,7 +11,9 @@ use crate::data::Batch;
 use crate::engine::{Engine, Noise, Session, Weights};
 use crate::graph::{Graph, Purpose, Update, ValueId};
 use crate::model::{Model, Phase};
+use crate::parts::balancers::Sees;
 use crate::parts::optimizers::{self, Hyper, Optimizer, clip};
+use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::time::Instant;
 
@@ -27,13 +30,11 @@ pub struct Step<'a> {
     ema: Option<f64>,
     clip: Option<f64>,
     seed: u64,
-    /// The names of the losses, in the order of [`Step::values`].
+    /// The names of the losses, in the order of [`Step::values`] and [`Step::weighed`].
     pub losses: Vec<&'a str>,
     /// [`Graph::step_results`].
     wanted: Vec<ValueId>,
-    objective: Vec<ValueId>,
-    /// What they were in the last step.
-    pub values: Vec<f64>,
+    balancing: Balancing<'a>,
     profile: Option<Profile>,
 }
 
@@ -63,8 +64,7 @@ impl<'a> Step<'a> {
             seed: train.int("seed") as u64,
             losses: losses.map(|o| o.name.as_str()).collect(),
             wanted: graph.step_results(),
-            objective: graph.objective().into_iter().collect(),
-            values: vec![],
+            balancing: Balancing::new(model, graph),
             profile: None,
         }
     }
@@ -82,21 +82,43 @@ impl<'a> Step<'a> {
         profile
     }
 
+    /// What the losses were in the last step.
+    pub fn values(&self) -> &[f64] {
+        &self.balancing.losses
+    }
+
+    /// What the gradient of each `w_i L_i` was multiplied by in the last step; nothing for a task without a label in it.
+    pub fn weighed(&self) -> &[Option<f64>] {
+        &self.balancing.weighed
+    }
+
+    /// To be called behind the last step of an epoch.
+    pub fn epoch_ends(&self, state: &mut State) {
+        self.balancing.epoch_ends(state);
+    }
+
     /// Takes the step, at `factor` times the learning rate of the optimizer. An objective that is no number is an error, and
     /// moves nothing.
     pub fn take(&mut self, state: &mut State, batch: &Batch, factor: f64) -> Result<Taken> {
         let noise = Noise { seed: self.seed, step: state.counters.step };
-        self.session.backward(&state.weights, batch, noise, &self.wanted, &self.objective);
-        let objective = f64::from(self.session.result(0)[0]);
-        self.values.clear();
-        self.values.extend((1..=self.losses.len()).map(|n| f64::from(self.session.result(n)[0])));
-        if !objective.is_finite() {
-            return Err(self.diverged(state, &self.values));
+        self.balancing.begin(state, batch);
+        let (objective, half) = match self.balancing.sees {
+            Sees::Halves if batch.size > 1 => self.compute_halves(state, batch, noise),
+            _ => (self.compute(state, batch, noise), None),
+        };
+        let losses = self.balancing.losses.iter();
+        if !objective.is_finite() || losses.clone().any(|loss| !loss.is_finite()) {
+            return Err(self.diverged(state));
         }
         let began = Instant::now();
+        if self.balancing.balance(self.session.as_mut(), state, half.as_ref()).is_none() {
+            return Err(self.diverged(state));
+        }
+        let balanced = Instant::now();
         let mut squares = 0.0;
         let Step { tuned, .. } = self;
-        self.session.gradients(0, &mut |path, gradient| {
+        self.session.gradients(&mut |path, rows| {
+            let Some(gradient) = rows.iter_mut().flatten().next() else { return };
             if let Some(strength) = tuned[path].l2sp {
                 pull(strength as f32, path, gradient, state);
             }
@@ -106,7 +128,8 @@ impl<'a> Step<'a> {
         let normed = Instant::now();
         let scale = self.clip.map_or(1.0, |most| clip::scale(gradient_norm, most));
         let Step { optimizer, tuned, ema, .. } = self;
-        self.session.gradients(0, &mut |path, gradient| {
+        self.session.gradients(&mut |path, rows| {
+            let Some(gradient) = rows.iter_mut().flatten().next() else { return };
             if scale != 1.0 {
                 gradient.iter_mut().for_each(|g| *g *= scale as f32);
             }
@@ -120,24 +143,65 @@ impl<'a> Step<'a> {
             }
         });
         let updated = Instant::now();
-        for (n, update) in self.graph.updates.iter().enumerate() {
-            let moment = self.session.result(1 + self.losses.len() + n);
-            move_statistic(update, &mut state.weights, moment, batch.size);
-        }
+        self.move_statistics(state, half.as_ref().map_or(batch.size, |_| batch.size - batch.size / 2));
+        let moved = Instant::now();
+        let after: SmallVec<[f64; 16]> = if self.balancing.looks_back() {
+            let results = 1..=self.losses.len();
+            self.session.backward(&state.weights, batch, noise, &self.wanted[results.clone()], &[]);
+            results.map(|n| f64::from(self.session.result(n - 1)[0])).collect()
+        } else {
+            SmallVec::new()
+        };
+        self.balancing.end(state, &after);
         state.counters.step += 1;
         if let Some(profile) = &mut self.profile {
-            profile.add_seconds("norm of the gradients", (normed - began).as_secs_f64());
+            profile.add_seconds("balancing", (balanced - began).as_secs_f64());
+            profile.add_seconds("norm of the gradients", (normed - balanced).as_secs_f64());
             profile.add_seconds("optimizer", (updated - normed).as_secs_f64());
-            profile.add_since("running statistics", updated);
+            profile.add_seconds("running statistics", (moved - updated).as_secs_f64());
+            profile.add_since("balancing", moved);
         }
         Ok(Taken { objective, gradient_norm })
     }
 
-    fn diverged(&self, state: &State, losses: &[f64]) -> Diagnostics {
+    /// Computes a batch: the objective, and every loss.
+    fn compute(&mut self, state: &State, batch: &Batch, noise: Noise) -> f64 {
+        self.balancing.backward(self.session.as_mut(), state, batch, noise, &self.wanted);
+        for (n, loss) in self.balancing.losses.iter_mut().enumerate() {
+            *loss = f64::from(self.session.result(1 + n)[0]);
+        }
+        f64::from(self.session.result(0)[0])
+    }
+
+    /// Computes a batch in two halves, whose masks differ. Norms see one half at a time, and the statistics of the first move here.
+    fn compute_halves(&mut self, state: &mut State, batch: &Batch, noise: Noise) -> (f64, Option<Half>) {
+        let parts = halves(batch);
+        let mut objective = self.compute(state, &parts[0], noise) * parts[0].size as f64;
+        let first = self.balancing.losses.clone();
+        let half = Half::of(&self.balancing, self.session.as_mut(), &parts);
+        self.move_statistics(state, parts[0].size);
+        // No step has this number, so no mask is drawn twice.
+        let other = Noise { step: u64::MAX - noise.step, ..noise };
+        objective += self.compute(state, &parts[1], other) * parts[1].size as f64;
+        for (task, loss) in self.balancing.losses.iter_mut().enumerate() {
+            *loss = half.loss(task, first[task], *loss);
+        }
+        (objective / batch.size as f64, Some(half))
+    }
+
+    /// Running statistics follow the moments of the batch that was computed last.
+    fn move_statistics(&self, state: &mut State, rows: usize) {
+        for (n, update) in self.graph.updates.iter().enumerate() {
+            let moment = self.session.result(1 + self.losses.len() + n);
+            move_statistic(update, &mut state.weights, moment, rows);
+        }
+    }
+
+    fn diverged(&self, state: &State) -> Diagnostics {
         let (epoch, step) = (state.counters.epoch + 1, state.counters.step + 1);
         let message = format!("the objective is no number any more, in epoch {epoch} at step {step}");
-        let terms: Vec<String> =
-            self.losses.iter().zip(losses).map(|(name, loss)| format!("{name} = {loss}")).collect();
+        let losses = self.losses.iter().zip(self.values());
+        let terms: Vec<String> = losses.map(|(name, loss)| format!("{name} = {loss}")).collect();
         Diagnostic::error(message).note(format!("the losses: {}", terms.join(", "))).help(DIVERGED).into()
     }
 }

@@ -531,16 +531,38 @@ case("weighted_sum", "weighted_sum", {"weights": [1.0, 0.5, -2.0]}, {"a": x(), "
 case("weighted_sum_single", "weighted_sum", {"weights": [1.0]}, {"a": x()}, lambda a: a.clone(), batched=False)
 
 
-def uncertainty(weights):
-    def reference(*inputs):
-        *losses, s = inputs
-        return sum(w * (0.5 * (-s[i]).exp() * l + 0.5 * s[i]) for i, (w, l) in enumerate(zip(weights, losses)))
+def balance(name, formula, weights, reference, has_numbers=False, absent=()):
+    """Losses of 1 to 2 or so, a presence for each, and numbers; `reference` takes what is present. Numbers have no gradient."""
+    tasks = len(weights)
+    inputs = {f"loss{i}": positive("x") for i in range(tasks)}
+    inputs |= {f"present{i}": given("data", [0.0, 0.0] if i in absent else [0.0, 1.0]) for i in range(tasks)}
+    inputs |= {"numbers": p(tasks)} if has_numbers else {}
 
-    return reference
+    def call(*given):
+        there = [i for i in range(tasks) if i not in absent]
+        pick = lambda values: torch.stack([values[i] for i in there]) if there else torch.zeros(0, dtype=torch.float64)
+        n = given[-1].detach() if has_numbers else torch.ones(tasks, dtype=torch.float64)
+        if not there:
+            return 0.0 * sum(given[:tasks])
+        return reference(pick(torch.tensor(weights, dtype=torch.float64)), pick(given[:tasks]), pick(n))
+
+    # Numbers change the value and have no gradient, which finite differences would not understand.
+    case(name, "balance", {"formula": formula, "weights": weights}, inputs, call, batched=False, smooth=not has_numbers)
 
 
-case("uncertainty", "uncertainty", {"weights": [1.0, 0.3]}, {"a": x(shift=1.0), "b": x(shift=2.0), "s": p(2)}, uncertainty([1.0, 0.3]), batched=False)
-case("uncertainty_single", "uncertainty", {"weights": [2.0]}, {"a": x(), "s": p(1)}, uncertainty([2.0]), batched=False)
+EPSILON = {"epsilon": 1e-3}
+for suffix, weights, absent in [("", [1.0, 0.3, 2.0], ()), ("_absent", [1.0, 0.3, 2.0], (1,)), ("_none", [0.7, 1.0], (0, 1))]:
+    balance(f"balance_weighted{suffix}", "weighted", weights, lambda w, l, n: (w * l * n).sum(), True, absent)
+    balance(f"balance_mean{suffix}", {"mean": {"parts": 3}}, weights, lambda w, l, n: (w * l).sum() / 3, False, absent)
+    balance(f"balance_log{suffix}", {"log": EPSILON}, weights, lambda w, l, n: (w * torch.log(l + 1e-3)).sum(), False, absent)
+    balance(f"balance_geometric{suffix}", {"geometric": EPSILON}, weights, lambda w, l, n: torch.prod((l + 1e-3) ** (w / w.sum())), False, absent)
+    balance(f"balance_uncertainty{suffix}", "uncertainty", weights, lambda w, l, n: (w * (0.5 * torch.exp(-n) * l + 0.5 * n)).sum(), True, absent)
+    balance(f"balance_imtl_l{suffix}", "imtl_l", weights, lambda w, l, n: (w * (torch.exp(n) * l - n)).sum(), True, absent)
+    balance(f"balance_famo{suffix}", {"famo": EPSILON}, weights, lambda w, l, n: (torch.softmax(n, 0) * torch.log(w * l + 1e-3)).sum(), True, absent)
+    ideal = [0.1, 0.2, 0.3][: len(weights)]
+    there = torch.tensor([z for i, z in enumerate(ideal) if i not in absent], dtype=torch.float64)
+    chebyshev = lambda w, l, n, z=there: 0.2 * torch.logsumexp(w * (l - z) / 0.2, 0)
+    balance(f"balance_chebyshev{suffix}", {"chebyshev": {"mu": 0.2, "ideal": ideal}}, weights, chebyshev, False, absent)
 
 # --- epilogues: a residual and an activation folded into an op --------------------------------------------------------
 

@@ -62,17 +62,22 @@ def forward(p, statistics, trained):
 
 def train(parameters, forward, penalty=lambda p: 0.0, keep=None):
     """Five steps: the losses of each, and the averages of the parameters when a step keeps `keep` of them."""
-    groups = [{"params": [p], "lr": lr(n)} for n, p in parameters.items()]
+    own = {n: p for n, p in parameters.items() if not n.startswith("balance")}
+    groups = [{"params": [p], "lr": lr(n)} for n, p in own.items()]
     optimizer = torch.optim.AdamW(groups, weight_decay=0.1)
-    losses, averages = [], {n: p.detach().clone() for n, p in parameters.items()}
+    # The balancer moves its numbers by an Adam of its own, without decay or clipping, and they are not averaged.
+    balancer = torch.optim.Adam([p for n, p in parameters.items() if n not in own], lr=0.01)
+    losses, averages = [], {n: p.detach().clone() for n, p in own.items()}
     for _ in range(5):
         total, classes, number = forward(parameters)
         losses.append([total.item(), classes.item(), number.item()])
         optimizer.zero_grad()
+        balancer.zero_grad()
         (total + penalty(parameters)).backward()
-        torch.nn.utils.clip_grad_norm_(list(parameters.values()), 0.5)
+        torch.nn.utils.clip_grad_norm_(list(own.values()), 0.5)
         optimizer.step()
-        for n, p in parameters.items():
+        balancer.step()
+        for n, p in own.items():
             averages[n] = averages[n] if keep is None else keep * averages[n] + (1 - keep) * p.detach()
     return losses, averages
 

@@ -33,6 +33,7 @@ fn wrong_inputs_are_told_apart() {
     let ce = |s: f64, w: Option<Vec<f64>>| json!({ "smoothing": s, "weights": w, "ignore": null });
     let (none, presence, scalar) = (json!({}), f(&[]), Type::scalar());
     let bias = json!({ "bias": true });
+    let balance = |formula: serde_json::Value, weight: f64| json!({ "formula": formula, "weights": [weight] });
     let table = [
         ("linear", bias.clone(), vec![f(&[4]), w(&[3, 4])]),
         ("linear", bias.clone(), vec![f(&[3, 8, 8]), w(&[3, 4]), w(&[3])]),
@@ -119,7 +120,12 @@ fn wrong_inputs_are_told_apart() {
         ("weighted_sum", json!({ "weights": [] }), vec![]),
         ("weighted_sum", json!({ "weights": [1.0, 1.0] }), vec![scalar.clone()]),
         ("weighted_sum", json!({ "weights": [1.0] }), vec![f(&[])]),
-        ("uncertainty", json!({ "weights": [1.0] }), vec![scalar, w(&[2])]),
+        ("balance", balance(json!("uncertainty"), 1.0), vec![scalar.clone(), f(&[]), w(&[2])]),
+        ("balance", balance(json!("weighted"), 1.0), vec![scalar.clone(), f(&[])]),
+        ("balance", balance(json!("imtl_l"), 1.0), vec![scalar.clone(), f(&[1]), w(&[1])]),
+        ("balance", balance(json!("imtl_l"), 0.0), vec![scalar.clone(), f(&[]), w(&[1])]),
+        ("balance", balance(json!({ "log": { "epsilon": 0.0 } }), 1.0), vec![scalar.clone(), f(&[])]),
+        ("balance", balance(json!({ "chebyshev": { "mu": 1.0, "ideal": [] } }), 1.0), vec![scalar, f(&[])]),
         ("relu", none.clone(), vec![w(&[1, 1, 1, 1, 1])]),
         ("relu", none, vec![f(&[3, 0])]),
     ];

@@ -198,7 +198,7 @@ fn adapted_weights_are_frozen_and_merged_once() {
     let mut session = ENGINES[0].session(&graphs.train);
     let objective = graphs.train.objective().expect("it trains");
     session.backward(&weights, &batch, Noise { seed: 0, step: 0 }, &[], &[objective]);
-    session.gradients(0, &mut |path, _| taken.push(path.to_string()));
+    session.gradients(&mut |path, _| taken.push(path.to_string()));
     taken.sort();
     let mut trained: Vec<String> = trained.into_iter().cloned().collect();
     trained.sort();

@@ -266,8 +266,8 @@ impl Session for Counted<'_> {
         self.inner.result(number)
     }
 
-    fn gradients(&mut self, objective: usize, visit: &mut dyn FnMut(&str, &mut [f32])) {
-        self.inner.gradients(objective, visit);
+    fn gradients(&mut self, visit: &mut mtlc::engine::Visit) {
+        self.inner.gradients(visit);
     }
 }
 

@@ -32,7 +32,7 @@ fn gradient(graph: &Graph, weights: &Weights, batch: &Batch) -> indexmap::IndexM
         let mut session = engine.session(graph);
         session.backward(weights, batch, NOISE, &[], graph.objective().as_slice());
         let mut own = indexmap::IndexMap::new();
-        session.gradients(0, &mut |path, g| drop(own.insert(path.to_string(), g.to_vec())));
+        session.gradients(&mut |path, g| own.extend(g[0].as_ref().map(|g| (path.to_string(), g.to_vec()))));
         own
     });
     let first = all.next().expect("there is an engine");

@@ -10,7 +10,7 @@ mod call;
 mod fixed;
 mod profile;
 
-use super::{Engine, Measured, Noise, Session, Weights};
+use super::{Engine, Measured, Noise, Session, Visit, Weights};
 use crate::base::DType;
 use crate::data::Batch;
 use crate::graph::{Definition, Graph, Leaf, ValueId};
@@ -20,6 +20,7 @@ use call::{Call, Cost, Given};
 use fixed::Fixed;
 use indexmap::IndexMap;
 use profile::Profile;
+use smallvec::SmallVec;
 
 pub struct Planned;
 
@@ -60,8 +61,18 @@ struct Ready<'g> {
     kept: Vec<Operand>,
     /// Copies of wanted values that are not in the arena.
     given: Vec<Vec<f32>>,
-    gradients: Vec<IndexMap<String, Place>>,
+    gradients: Vec<Gradients>,
 }
+
+/// The gradients of one parameter.
+struct Gradients {
+    path: String,
+    /// The objectives that reach it, and where their gradients are, by their offsets.
+    places: Vec<(usize, Place)>,
+}
+
+/// Objectives whose gradients are visited without an allocation.
+const FEW: usize = 16;
 
 /// An instruction, ready to run.
 enum Step<'g> {
@@ -183,7 +194,7 @@ impl<'g> Ready<'g> {
             fixed,
             given: program.kept.iter().map(|_| vec![]).collect(),
             kept: program.kept,
-            gradients: program.gradients,
+            gradients: gradients(graph, &program.gradients),
         }
     }
 }
@@ -207,11 +218,18 @@ impl Session for Running<'_> {
         }
     }
 
-    fn gradients(&mut self, objective: usize, visit: &mut dyn FnMut(&str, &mut [f32])) {
+    fn gradients(&mut self, visit: &mut Visit) {
         let ready = &self.programs[self.last];
         assert!(ready.arena <= self.arena.len(), "bug: a program larger than its arena");
-        for (path, place) in &ready.gradients[objective] {
-            visit(path, &mut self.arena.as_mut_slice()[range(*place)]);
+        for Gradients { path, places } in &ready.gradients {
+            let mut each: SmallVec<[Option<&mut [f32]>; FEW]> = ready.objectives.iter().map(|_| None).collect();
+            let (mut rest, mut begin) = (self.arena.as_mut_slice(), 0);
+            for (objective, place) in places {
+                let (own, behind) = rest[place.offset - begin..].split_at_mut(place.len);
+                each[*objective] = Some(own);
+                (rest, begin) = (behind, place.offset + place.len);
+            }
+            visit(path, &mut each);
         }
     }
 
@@ -225,6 +243,21 @@ impl Session for Running<'_> {
     fn profile(&mut self) -> Vec<Measured> {
         self.profile.get_or_insert_default().measured()
     }
+}
+
+/// The gradients of all objectives by parameter, in the order of the graph.
+fn gradients(graph: &Graph, of: &[IndexMap<String, Place>]) -> Vec<Gradients> {
+    let leaves = graph.values.iter().filter_map(|value| match &value.definition {
+        Definition::Leaf(Leaf::Parameter(path)) => Some(path),
+        _ => None,
+    });
+    let one = |path: &String| {
+        let mut places: Vec<(usize, Place)> =
+            of.iter().enumerate().filter_map(|(i, places)| Some((i, *places.get(path)?))).collect();
+        places.sort_by_key(|(_, place)| place.offset);
+        Gradients { path: path.clone(), places }
+    };
+    leaves.map(one).filter(|gradients| !gradients.places.is_empty()).collect()
 }
 
 fn range(place: Place) -> std::ops::Range<usize> {

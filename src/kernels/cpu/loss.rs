@@ -5,8 +5,9 @@ mod errors;
 mod pairs;
 
 use super::{Backward, Gradient, Input, Kernel, Shapes};
-use crate::ops::uncertainty::Uncertainty;
+use crate::ops::balance::Balance;
 use crate::ops::weighted_sum::WeightedSum;
+use smallvec::SmallVec;
 
 /// The ranges of the rows that have a label.
 fn labelled(present: &[f32], numbers: usize) -> impl Iterator<Item = std::ops::Range<usize>> + Clone {
@@ -32,30 +33,37 @@ impl Kernel for WeightedSum {
     }
 }
 
-/// Inputs: losses, and then their log-variances.
-impl Kernel for Uncertainty {
+/// Tasks whose numbers need no memory.
+const FEW: usize = 16;
+
+impl Balance {
+    /// The objective, and its derivative by each loss.
+    fn evaluate(&self, inputs: &[Input]) -> (f64, SmallVec<[f64; FEW]>) {
+        let tasks = self.weights.len();
+        let losses: SmallVec<[f64; FEW]> = inputs[..tasks].iter().map(|x| f64::from(x.numbers()[0])).collect();
+        let labels = inputs[tasks..2 * tasks].iter();
+        let present: SmallVec<[bool; FEW]> = labels.map(|x| x.numbers().iter().any(|p| *p != 0.0)).collect();
+        let numbers = inputs.get(2 * tasks).map_or(&[][..], |x| x.numbers());
+        let mut slopes: SmallVec<[f64; FEW]> = SmallVec::from_elem(0.0, tasks);
+        (self.formula.evaluate(&self.weights, &losses, numbers, &present, &mut slopes), slopes)
+    }
+}
+
+impl Kernel for Balance {
     fn reads(&self, _: usize) -> bool {
         true
     }
 
     fn forward(&self, inputs: &[Input], _: &Shapes, output: &mut [f32]) {
-        let (s, losses) = inputs.split_last().expect("the signature asks for it");
-        let term = |((loss, s), w): ((&Input, &f32), &f64)| ((-s).exp() * loss.numbers()[0] + s) * (0.5 * w) as f32;
-        output[0] = losses.iter().zip(s.numbers()).zip(&self.weights).map(term).sum();
+        output[0] = self.evaluate(inputs).0 as f32;
     }
 
     fn pullback(&self, call: &Backward, gradients: &mut [Option<Gradient>]) {
-        let (s, losses) = call.inputs.split_last().expect("the signature asks for it");
-        let (ds, own) = gradients.split_last_mut().expect("one for each input");
-        let (s, dy) = (s.numbers(), call.cotangent[0]);
-        let half = |i: usize| dy * (0.5 * self.weights[i]) as f32;
-        for (i, gradient) in own.iter_mut().enumerate() {
+        let (_, slopes) = self.evaluate(call.inputs);
+        for (gradient, slope) in gradients.iter_mut().zip(slopes) {
             if let Some(gradient) = gradient {
-                gradient.set(|_| half(i) * (-s[i]).exp());
+                gradient.set(|_| call.cotangent[0] * slope as f32);
             }
-        }
-        if let Some(ds) = ds {
-            ds.set(|i| half(i) * (1.0 - (-s[i]).exp() * losses[i].numbers()[0]));
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod depthwise;
 mod fold;
 mod function;
 mod gate;
+pub mod gradients;
 mod group_norm;
 mod lanes;
 mod layer_norm;
@@ -234,7 +235,7 @@ kernels! {
     Present,
     Softmax,
     WeightedSum,
-    Uncertainty,
+    Balance,
     CrossEntropy,
     Focal,
     Dice,

@@ -201,7 +201,12 @@ impl<'a> Resolver<'a> {
                 Diagnostic::error(message).at(expr.span).help("leave `balance` out, or add a task to `minimize`"),
             );
         }
-        for term in terms.iter().filter(|_| balancer.needs_nonnegative()) {
+        if !self.binder.diagnostics.has_errors() {
+            balancer.check(&call.args, terms.len()).into_iter().for_each(|diagnostic| self.report(diagnostic));
+        }
+        let inner = call.args.0.values().filter_map(|arg| parts::balancers::find(arg.value.as_part()?.signature.name));
+        let nonnegative = inner.chain([balancer]).any(|b| b.needs_nonnegative());
+        for term in terms.iter().filter(|_| nonnegative) {
             if parts::losses::find(term.loss.signature.name).is_some_and(|l| !l.nonnegative) {
                 let message = format!(
                     "`{}` needs losses of at least 0, and `{}` can be less",

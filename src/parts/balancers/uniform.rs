@@ -1,9 +1,10 @@
 //! `uniform`: the weighted sum that the spec writes, `Σ w_i L_i`.
+//!
+//! The baseline: Kurin et al. 2022 (arXiv 2201.04122) find that it matches specialised methods when it is regularised and stopped
+//! early.
 
-use super::{Balancer, Term};
-use crate::base::signature::{Args, PartKind, Signature};
-use crate::graph::{Builder, ValueId};
-use crate::ops::{Mismatch, weighted_sum::WeightedSum};
+use super::Balancer;
+use crate::base::signature::{PartKind, Signature};
 
 pub struct Uniform;
 
@@ -21,10 +22,5 @@ impl Balancer for Uniform {
 
     fn fewest_tasks(&self) -> usize {
         1
-    }
-
-    fn combine(&self, graph: &mut Builder, terms: &[Term], _: &Args) -> Result<ValueId, Mismatch> {
-        let losses: Vec<ValueId> = terms.iter().map(|t| t.loss).collect();
-        graph.op(WeightedSum { weights: terms.iter().map(|t| t.weight).collect() }, &losses, "objective")
     }
 }
