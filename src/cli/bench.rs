@@ -105,7 +105,9 @@ impl Args {
             graph = precision::in_precision(model, &graph, measured)?;
         }
         let mut work = match self.mode {
-            Mode::Train => Work::Train { step: Step::new(model, engine, &graph), state: State::new(weights).into() },
+            Mode::Train => {
+                Work::Train { step: Step::new(model, engine, &graph).into(), state: State::new(weights).into() }
+            }
             Mode::Serve => Work::Serve {
                 session: engine.session(&graph),
                 weights,
@@ -212,7 +214,7 @@ impl Args {
 
 /// What is measured.
 enum Work<'a> {
-    Train { step: Step<'a>, state: Box<State> },
+    Train { step: Box<Step<'a>>, state: Box<State> },
     Serve { session: Box<dyn Session + 'a>, weights: Weights, wanted: Vec<ValueId> },
 }
 
