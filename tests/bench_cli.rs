@@ -92,7 +92,7 @@ fn a_profile_tells_what_each_op_costs() {
     assert_eq!(there["bytes"].as_f64().unwrap(), 4.0 * 4.0 * (20 + 8 + 2 + 10) as f64);
     let others = profile["others"].as_array().unwrap();
     let names: Vec<&str> = others.iter().map(|o| o["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["norm of the gradients", "optimizer", "running statistics", "everything else"]);
+    assert_eq!(names, ["balancing", "norm of the gradients", "optimizer", "running statistics", "everything else"]);
     let all: f64 = ops.iter().chain(others).map(|o| o["ms"].as_f64().unwrap()).sum();
     let ms = profile["ms"].as_f64().unwrap();
     assert!((all - ms).abs() <= 0.01 * ms, "the parts add up to {all} of {ms} ms");

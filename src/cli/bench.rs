@@ -107,7 +107,9 @@ impl Args {
             graph = in_precision(model, &graph, engine, &weights, &rows)?;
         }
         let mut work = match self.mode {
-            Mode::Train => Work::Train { step: Step::new(model, engine, &graph), state: State::new(weights).into() },
+            Mode::Train => {
+                Work::Train { step: Step::new(model, engine, &graph).into(), state: State::new(weights).into() }
+            }
             Mode::Serve => Work::serve(&graph, engine, weights),
         };
         let warm = (0..self.warmup).map(|_| work.once(&rows)).collect::<Checked<Vec<_>>>()?;
@@ -210,7 +212,7 @@ impl Args {
 
 /// What is measured.
 enum Work<'a> {
-    Train { step: Step<'a>, state: Box<State> },
+    Train { step: Box<Step<'a>>, state: Box<State> },
     Serve { session: Box<dyn Session + 'a>, weights: Weights, wanted: Vec<ValueId> },
 }
 

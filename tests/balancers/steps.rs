@@ -103,7 +103,7 @@ fn a_task_without_labels_takes_no_part() {
         batch.present.insert("size".into(), vec![0.0; 8]);
         let (state, weighed) = steps(ENGINES[0], &spec, std::slice::from_ref(&batch));
         assert!(weighed[0].is_some() && weighed[2].is_some(), "{balance}: {weighed:?}");
-        assert_eq!(weighed[1].is_some(), false, "{balance}: {weighed:?}");
+        assert!(weighed[1].is_none(), "{balance}: {weighed:?}");
         let first = Weights::initial(&Graphs::of(&spec.model).expect("right").train, 3);
         assert_ne!(state.weights.get("trunk.0.weight").data, first.get("trunk.0.weight").data, "{balance}");
         for path in ["length.0.weight", "length.2.bias"] {

@@ -32,7 +32,8 @@ CASES = {
     "three that conflict": np.array([[1.0, 0.0, 0.5, 0.25], [-0.75, 1.0, 0.0, 0.5], [0.25, -0.5, 1.0, -0.75]]),
     "five tasks": draw(5, 20),
     "a gradient of zeros": np.vstack([three[:2], np.zeros((1, 7))]),
-    "rank-deficient": np.vstack([three[:2], (three[:1] + three[1:2]).astype(np.float32)]),
+    # On a grid, so that the third gradient is the sum of the others to the last bit.
+    "rank-deficient": (grid := np.round(three * 256) / 256)[[0, 1, 1]] + np.array([[0.0], [0.0], [1.0]]) * grid[:1],
     "exactly opposed": np.vstack([three[:1], -2 * three[:1]]),
     "scales far apart": three * np.array([[1e3], [1.0], [1e-3]]).astype(np.float32),
     "more tasks than parameters": draw(4, 2),
@@ -115,8 +116,34 @@ def config(j, losses):
 
 
 def cagrad(c):
+    """By TorchJD's weights, whose solver stops at 1e-8 of the cost, and from there to the stationary point on the same face."""
+
     def solve(j, losses):
-        return jd.CAGrad(c=c, norm_eps=1e-12)(torch.tensor(j)).numpy() / (1 + c * c)
+        n, g = len(j), j @ j.T
+        mean = j.mean(0)
+        reach, most = c * np.linalg.norm(mean), np.linalg.norm(j, axis=1).max()
+        given = jd.CAGrad(c=c, norm_eps=1e-12).gramian_weighting(torch.tensor(g)).numpy() - 1 / n
+        w = np.maximum(given / given.sum(), 0) if given.sum() > 0 else np.ones(n) / n
+        face = w > 1e-5
+        along = j @ mean
+
+        def stationary(x):
+            v = np.zeros(n)
+            v[face] = x[:-1]
+            gradient = (along + reach * (g @ v) / np.linalg.norm(v @ j)) / most**2
+            return np.append(gradient[face] + x[-1], v.sum() - 1)
+
+        start = w[face] / w[face].sum()
+        value = along @ w + reach * np.linalg.norm(w @ j)
+        found = scipy.optimize.root(stationary, np.append(start, -value / most**2), tol=1e-15).x
+        w = np.zeros(n)
+        w[face] = found[:-1]
+        norm = np.linalg.norm(w @ j)
+        # Where some combination of the gradients is 0 and nothing is better, there is no direction to add to the mean.
+        if norm < 1e-6 * most or any(np.linalg.norm(j, axis=1) == 0):
+            return mean / (1 + c * c)
+        assert np.abs(stationary(found)).max() < 1e-11 and w.min() >= 0, (stationary(found), w)
+        return (mean + reach * (w @ j) / norm) / (1 + c * c)
 
     return solve
 
@@ -157,11 +184,11 @@ STRATEGIES = [
     ("sdmgrad", {}, sdmgrad),
     ("db_mtl", {}, db_mtl),
 ]
-# What has no answer: gradients that cancel have no finite weight in proportional fairness, and no common direction.
+# What has no answer, or several: gradients that cancel have no finite weight in proportional fairness, and no common direction;
+# and where 0 lies between the divided gradients, it does so by several weights.
 UNDEFINED = {
     "exactly opposed": {"nash", "fairgrad", "imtl_g", "config"},
     "more tasks than parameters": {"nash", "fairgrad"},
-    "rank-deficient": set(),
 }
 
 cases = []
@@ -169,7 +196,8 @@ for name, j in CASES.items():
     losses = LOSSES[: len(j)]
     answers = []
     for strategy, arguments, function in STRATEGIES:
-        if strategy in UNDEFINED.get(name, ()):
+        several = name == "more tasks than parameters" and "normalize" in arguments
+        if several or strategy in UNDEFINED.get(name, ()):
             continue
         try:
             direction = function(j, losses)
