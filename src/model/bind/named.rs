@@ -14,11 +14,11 @@ pub fn parameter(signature: &'static Signature, name: &str) -> Option<&'static P
 
 impl Binder {
     /// Adds an argument to the list of `param`, whose values are of that kind.
-    pub(super) fn named<'a>(
+    pub(super) fn named(
         &mut self,
         kind: &Kind,
         param: &'static Param,
-        argument: &'a Argument,
+        argument: &Argument,
         signature: &'static Signature,
         scope: &Scope,
         args: &mut Args,
