@@ -85,7 +85,7 @@ def stitched(p, rows):
     maps = by_channel(p["maps.0.weight"], torch.cat([wide, narrow], dim=1), 2)
     maps = by_part(p["maps.1.weight"], maps)
     maps = maps[:, :3] * maps[:, 3:]
-    third = linear(p, "third.2", maps.sum(dim=1, keepdim=True).mean(dim=(2, 3)))
+    third = linear(p, "third.3", maps.sum(dim=1, keepdim=True).mean(dim=(2, 3)))
     return {"first": first, "second": second, "third": third}
 
 
@@ -95,8 +95,8 @@ golden(
         "one.0.weight": (3, 4), "one.0.bias": (3,), "two.0.weight": (3, 4), "two.0.bias": (3,), "both.weight": (6, 2, 1, 1),
         "first.1.weight": (1, 3), "first.1.bias": (1,), "second.1.weight": (3, 3), "second.2.weight": (2, 3),
         "second.2.bias": (2,), "wide.weight": (3, 2, 3, 3), "wide.bias": (3,), "narrow.weight": (3, 2, 1, 1),
-        "narrow.bias": (3,), "maps.0.weight": (6, 2, 1, 1), "maps.1.weight": (3, 3), "third.2.weight": (1, 1),
-        "third.2.bias": (1,),
+        "narrow.bias": (3,), "maps.0.weight": (6, 2, 1, 1), "maps.1.weight": (3, 3), "third.3.weight": (1, 1),
+        "third.3.bias": (1,),
     },
     {"x": draw(ROWS, 4), "image": draw(ROWS, 2, 3, 5), "a": draw(ROWS, 1), "b": draw(ROWS, 2), "c": draw(ROWS, 1)},
     stitched,

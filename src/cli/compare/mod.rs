@@ -17,6 +17,7 @@ use crate::engine::Engine;
 use crate::files::write_atomically;
 use crate::model::{Failure, Model, WeightsFrom};
 use crate::report::html;
+use crate::train::Evaluation;
 use crate::train::compare::{self, Quality};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -114,6 +115,7 @@ impl Args {
         let engine = found.engine(self.engine.as_deref())?;
         let baseline = self.baseline(&entries)?;
         let built = candidates.iter().map(|c| self.build(c, &found, None)).collect::<Result<Vec<_>, _>>()?;
+        check_answers(&entries, &built)?;
         let mut told: Vec<Told> = vec![];
         for (built, candidate) in built.iter().zip(&candidates) {
             console.diagnostics(Some(&built.spec.source), &built.spec.warnings);
@@ -155,7 +157,7 @@ impl Args {
                 });
             }
         }
-        let compared = Compared::of(&entries, &told, baseline, (self.budget.told(), self.batch, engine.name()))?;
+        let compared = Compared::of(&entries, &told, baseline, (self.budget.told(), self.batch, engine.name()));
         if let Some(file) = &self.html {
             write_atomically(file, html(&compared.report()).as_bytes())?;
         }
@@ -264,6 +266,26 @@ impl Args {
             batch_ms: many.ms,
         })
     }
+}
+
+/// Fails where two models of an entry say the same of one target: these are no parts of one answer.
+fn check_answers(entries: &[Entry], built: &[Built]) -> Checked<()> {
+    for entry in entries {
+        let mut known: Vec<String> = vec![];
+        for part in &entry.parts {
+            let spec = &built[*part].spec;
+            // The names of figures do not depend on what was measured.
+            let own = compare::quality(&spec.model, &Evaluation::default());
+            if let Some(name) = own.keys().find(|name| known.contains(name)) {
+                let message =
+                    format!("two models of `{}` have `{name}`, so it is not known which one answers", entry.name);
+                let diagnostic = Diagnostic::error(message).place(spec.source.name.clone());
+                return Err(diagnostic.help("join with `+` what answers different targets").into());
+            }
+            known.extend(own.into_keys());
+        }
+    }
+    Ok(())
 }
 
 /// What a group of specs is called.

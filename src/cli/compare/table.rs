@@ -4,7 +4,6 @@
 //! up, but for the memory to train: such models can be trained one after the other, so that of the largest counts.
 
 use super::{Cost, Entry, Seed, Told};
-use crate::base::{Diagnostic, Result as Checked};
 use crate::cli::console::{ABSENT, table};
 use crate::parts::metrics::Direction;
 use crate::plan::{bytes, count};
@@ -37,19 +36,19 @@ impl<'a> Compared<'a> {
         told: &'a [Told],
         baseline: usize,
         (budget, batch, engine): (String, u32, &'static str),
-    ) -> Checked<Compared<'a>> {
+    ) -> Compared<'a> {
         let mut columns = vec![];
         for entry in entries {
             let parts: Vec<&Told> = entry.parts.iter().map(|part| &told[*part]).collect();
             let seeds = 0..parts.iter().map(|told| told.seeds.len()).min().unwrap_or(0);
-            let quality = seeds.map(|seed| together(&entry.name, &parts, seed)).collect::<Checked<Vec<_>>>()?;
+            let quality = seeds.map(|seed| together(&parts, seed)).collect();
             columns.push(Column { name: &entry.name, parts, quality, delta: vec![] });
         }
         let base = columns[baseline].quality.clone();
         for column in &mut columns {
             column.delta = column.quality.iter().zip(&base).map(|(own, base)| delta(own, base)).collect();
         }
-        Ok(Compared { columns, baseline, budget, batch, engine })
+        Compared { columns, baseline, budget, batch, engine }
     }
 
     /// The names of all figures, in the order in which entries first have them, with their directions.
@@ -272,19 +271,10 @@ impl Column<'_> {
     }
 }
 
-/// What the models of an entry say together. Two that say the same of one target are no parts of one answer.
-fn together(entry: &str, parts: &[&Told], seed: usize) -> Checked<Quality> {
-    let mut all = Quality::new();
-    for told in parts {
-        for (name, figure) in &told.seeds[seed].quality {
-            if all.insert(name.clone(), *figure).is_some() {
-                let message = format!("two models of `{entry}` have `{name}`, so it is not known which one answers");
-                let help = "join with `+` what answers different targets";
-                return Err(Diagnostic::error(message).place(told.file.clone()).help(help).into());
-            }
-        }
-    }
-    Ok(all)
+/// What the models of an entry say together.
+fn together(parts: &[&Told], seed: usize) -> Quality {
+    let figures = parts.iter().flat_map(|told| &told.seeds[seed].quality);
+    figures.map(|(name, figure)| (name.clone(), *figure)).collect()
 }
 
 /// `0.9412 ± 0.0031`: mean and deviation.
