@@ -1,4 +1,4 @@
-//! Metrics against scikit-learn and values worked out by hand.
+//! Metrics against scikit-learn, torchmetrics, pycocotools and values worked out by hand.
 //!
 //! `tests/goldens/make_metrics.py` wrote the golden.
 
@@ -66,7 +66,7 @@ impl Batch {
 }
 
 #[test]
-fn metrics_agree_with_scikit_learn_whatever_the_batches() {
+fn metrics_agree_with_others_whatever_the_batches() {
     let golden: Json = serde_json::from_str(include_str!("goldens/metrics.json")).unwrap();
     let mut seen = std::collections::BTreeSet::new();
     for case in golden.as_array().unwrap() {
@@ -131,6 +131,20 @@ fn accuracy_finds_the_class_axis_of_tokens_and_pixels() {
     assert_eq!(rows.measure("accuracy", &[]), Some(0.5));
     rows.present[1] = 0.0;
     assert_eq!(rows.measure("accuracy", &[]), Some(1.0));
+}
+
+/// One map of two by two pixels and two channels: right, opposite, at a right angle, and without a label; then a prediction that
+/// points nowhere.
+#[test]
+fn directions_are_read_along_the_channels() {
+    let predicted = [1.0, 0.0, 0.0, 1.0, 0.0, 2.0, 3.0, 1.0];
+    let truth = [5.0, 0.0, 1.0, f32::NAN, 0.0, -1.0, 0.0, 1.0];
+    let batch = Batch::numbers(&[1, 2, 2, 2], &predicted, &truth);
+    assert_eq!(batch.measure("angle", &[]), Some((0.0 + 180.0 + 90.0) / 3.0));
+    assert_eq!(batch.measure("within", &[("degrees", Value::Float(100.0))]), Some(2.0 / 3.0));
+    assert_eq!(batch.measure("within", &[("degrees", Value::Float(90.0))]), Some(1.0 / 3.0), "below, not up to");
+    let nowhere = Batch::numbers(&[2, 2], &[0.0, 0.0, 1.0, 0.0], &[1.0, 1.0, 0.0, 0.0]);
+    assert_eq!(nowhere.measure("angle", &[]), Some(90.0), "a truth without length is no label");
 }
 
 #[test]
@@ -210,6 +224,8 @@ fn metrics_accept_the_types_they_can_compare() {
         ("accuracy", f32s(&[7, 10]), ids(&[])),
         ("f1", f32s(&[3, 8, 9]), ids(&[8, 8])),
         ("auroc", f32s(&[]), ids(&[])),
+        ("angle", f32s(&[3]), ids(&[])),
+        ("angle", f32s(&[1, 8, 8]), f32s(&[1, 8, 8])),
         ("accuracy", ids(&[3]), ids(&[])),
     ];
     let messages = refusals.map(|(name, prediction, target)| {

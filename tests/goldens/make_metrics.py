@@ -1,12 +1,14 @@
-"""Writes metrics.json: what scikit-learn says of fixed predictions, for tests/metrics.rs.
+"""Writes metrics.json: what scikit-learn, torchmetrics and plain formulas say of fixed predictions, for tests/metrics.rs.
 
-Run with scikit-learn 1.5 or newer: python tests/goldens/make_metrics.py
+Run with scikit-learn 1.5 or newer, PyTorch and torchmetrics: python tests/goldens/make_metrics.py
 """
 
 import json
 import pathlib
 
 import numpy as np
+import torch
+import torchmetrics
 from sklearn import metrics
 
 ROWS = 24
@@ -21,7 +23,7 @@ def case(name, arguments, values, truth, value):
         "arguments": arguments,
         "dims": list(values.shape),
         "prediction": [float(x) for x in values.reshape(-1)],
-        "truth": [x.item() for x in np.asarray(truth).reshape(-1)],
+        "truth": [None if x != x else x.item() for x in np.asarray(truth).reshape(-1)],
         "value": float(value),
     })
 
@@ -65,6 +67,51 @@ for outputs in (1, 3):
     case("rmse", {}, x, y, metrics.root_mean_squared_error(y64, x64))
     case("mae", {}, x, y, metrics.mean_absolute_error(y64, x64))
     case("r2", {}, x, y, metrics.r2_score(y64, x64))
+
+
+# Dense answers: classes and numbers at each pixel of maps [classes, height, width].
+maps = (np.round(rng.normal(size=(ROWS, 4, 3, 5)) * 4) / 4).astype(np.float32)
+pixels = rng.integers(0, 3, (ROWS, 3, 5))  # class 3 never occurs, and is predicted
+
+
+def miou(logits, classes):
+    """In 64 bits; torchmetrics computes in 32, and says which classes count."""
+    named, count = logits.argmax(1), logits.shape[1]
+    both = [((named == c) & (classes == c)).sum() for c in range(count)]
+    either = [((named == c) | (classes == c)).sum() for c in range(count)]
+    value = np.mean([b / e for b, e in zip(both, either) if e > 0])
+    jaccard = torchmetrics.JaccardIndex(task="multiclass", num_classes=count, average="macro")
+    assert abs(value - jaccard(torch.tensor(named), torch.tensor(classes)).item()) < 1e-6
+    return value
+
+
+case("miou", {}, maps, pixels, miou(maps, pixels))
+never = logits.copy()
+never[:, 2] = -9  # class 2 neither occurs nor is predicted
+two_of = np.where(classes == 2, 1, classes)
+case("miou", {}, never, two_of, miou(never, two_of))
+case("miou", {}, scores, truth, metrics.jaccard_score(labels, scores > 0, average="macro"))
+case("accuracy", {}, maps, pixels, (maps.argmax(1) == pixels).mean())
+
+far = (10 * rng.random((ROWS, 1, 3, 4)) + 0.5).astype(np.float32)
+far[rng.random(far.shape) < 0.2] = np.nan  # pixels without a depth
+far[rng.random(far.shape) < 0.1] = 0.0
+far[0, 0, 0, 1] = 1.5
+guess = (10 * rng.random((ROWS, 1, 3, 4))).astype(np.float32)
+kept, given = far > 0, ~np.isnan(far)
+error = np.abs(guess.astype(np.float64) - far.astype(np.float64))
+case("rel_err", {}, guess, far, (error[kept] / far.astype(np.float64)[kept]).mean())
+case("mae", {}, guess, far, error[given].mean())
+
+for shape in ((ROWS, 3), (ROWS, 3, 4, 2)):
+    x, y = (rng.normal(size=shape).astype(np.float32) for _ in range(2))
+    x += y
+    y[2, :] = np.nan
+    cosine = torch.nn.functional.cosine_similarity(torch.tensor(x).double(), torch.tensor(y).double(), dim=1).numpy()
+    degrees = np.degrees(np.arccos(cosine[~np.isnan(cosine)]))
+    case("angle", {}, x, y, degrees.mean())
+    for limit in (11.25, 30.0):
+        case("within", {"degrees": limit}, x, y, (degrees < limit).mean())
 
 path = pathlib.Path(__file__).with_name("metrics.json")
 path.write_text(json.dumps(cases, separators=(",", ":")).replace('{"name"', '\n{"name"') + "\n")

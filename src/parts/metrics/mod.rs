@@ -8,11 +8,14 @@
 //! - A value is NaN where a NaN prediction met a label: the model is broken, and hiding that row would hide it.
 
 pub mod accuracy;
+pub mod angle;
 pub mod auroc;
 pub mod elements;
 pub mod f1;
 pub mod mae;
+pub mod miou;
 pub mod r2;
+pub mod rel_err;
 pub mod rmse;
 pub mod top_k;
 
@@ -78,6 +81,8 @@ enum Compares {
     Labels,
     /// Numbers with numbers.
     Numbers,
+    /// Vectors along the channel axis with vectors.
+    Vectors,
 }
 
 struct Entry {
@@ -92,9 +97,13 @@ static LIST: &[Entry] = &[
     Entry { signature: &top_k::SIGNATURE, compares: Compares::Classes, build: top_k::build },
     Entry { signature: &f1::SIGNATURE, compares: Compares::Labels, build: f1::build },
     Entry { signature: &auroc::SIGNATURE, compares: Compares::Labels, build: auroc::build },
+    Entry { signature: &miou::SIGNATURE, compares: Compares::Labels, build: miou::build },
     Entry { signature: &rmse::SIGNATURE, compares: Compares::Numbers, build: rmse::build },
     Entry { signature: &mae::SIGNATURE, compares: Compares::Numbers, build: mae::build },
+    Entry { signature: &rel_err::SIGNATURE, compares: Compares::Numbers, build: rel_err::build },
     Entry { signature: &r2::SIGNATURE, compares: Compares::Numbers, build: r2::build },
+    Entry { signature: &angle::ANGLE, compares: Compares::Vectors, build: angle::build_angle },
+    Entry { signature: &angle::WITHIN, compares: Compares::Vectors, build: angle::build_within },
 ];
 
 fn entry(name: &str) -> &'static Entry {
@@ -134,9 +143,15 @@ pub fn accepts(name: &str, prediction: &Type, target: &Type) -> Result<(), Misma
             ))
             .help(format!("end the head so that it gives {want}")));
         }
+        let channels = elements::channel_axis(dims.len() + 1).map_or(1, |axis| dims[axis - 1]);
+        if compares == Compares::Vectors && channels < 2 {
+            let got = target.example();
+            return Err(Mismatch::new(format!("`{name}` compares directions, and a value of {got} has none"))
+                .help("directions are vectors, such as f32[3], or f32[3, height, width] for one at each pixel"));
+        }
         return Ok(());
     }
-    if compares == Compares::Numbers {
+    if matches!(compares, Compares::Numbers | Compares::Vectors) {
         return Err(Mismatch::new(format!("`{name}` compares numbers, and the target is of classes"))
             .help("use `accuracy`, `f1` or `auroc` for classes"));
     }
