@@ -13,6 +13,7 @@ pub mod auroc;
 pub mod elements;
 pub mod f1;
 pub mod mae;
+pub mod map;
 pub mod miou;
 pub mod r2;
 pub mod rel_err;
@@ -22,6 +23,7 @@ pub mod top_k;
 use crate::base::signature::{Args, Call, Kind, Param, Signature};
 use crate::base::{DType, Type};
 use crate::ops::Mismatch;
+use crate::ops::detect::BEHIND;
 
 /// Logits or numbers of one batch.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +85,8 @@ enum Compares {
     Numbers,
     /// Vectors along the channel axis with vectors.
     Vectors,
+    /// The cells of `detect` with boxes.
+    Boxes,
 }
 
 struct Entry {
@@ -98,6 +102,8 @@ static LIST: &[Entry] = &[
     Entry { signature: &f1::SIGNATURE, compares: Compares::Labels, build: f1::build },
     Entry { signature: &auroc::SIGNATURE, compares: Compares::Labels, build: auroc::build },
     Entry { signature: &miou::SIGNATURE, compares: Compares::Labels, build: miou::build },
+    Entry { signature: &map::MAP, compares: Compares::Boxes, build: map::build_map },
+    Entry { signature: &map::MAP50, compares: Compares::Boxes, build: map::build_map50 },
     Entry { signature: &rmse::SIGNATURE, compares: Compares::Numbers, build: rmse::build },
     Entry { signature: &mae::SIGNATURE, compares: Compares::Numbers, build: mae::build },
     Entry { signature: &rel_err::SIGNATURE, compares: Compares::Numbers, build: rel_err::build },
@@ -120,6 +126,11 @@ pub fn build(call: &Call) -> Box<dyn Metric> {
     (entry(call.signature.name).build)(&call.args)
 }
 
+/// Whether a metric compares the cells of `detect` with boxes. [`accepts`] does not know these.
+pub fn takes_boxes(name: &str) -> bool {
+    entry(name).compares == Compares::Boxes
+}
+
 /// Whether a metric can compare a prediction of one type with a target of another.
 pub fn accepts(name: &str, prediction: &Type, target: &Type) -> Result<(), Mismatch> {
     let compares = entry(name).compares;
@@ -128,6 +139,16 @@ pub fn accepts(name: &str, prediction: &Type, target: &Type) -> Result<(), Misma
             .help("measure a head, not an input of classes or tokens"));
     }
     let (dims, labels) = (prediction.inner(), target.inner());
+    if compares == Compares::Boxes {
+        let fits = matches!((&dims[..], &labels[..]), ([_, width], [_, 5]) if *width > BEHIND);
+        return if fits && target.dtype == DType::F32 {
+            Ok(())
+        } else {
+            let (got, truth) = (prediction.example(), target.example());
+            Err(Mismatch::new(format!("`{name}` compares boxes, and got {got} for a target of {truth}"))
+                .help("end the head in `detect`, and declare the target as `boxes[CLASSES][MOST]`"))
+        };
+    }
     if target.dtype == DType::F32 {
         if compares == Compares::Classes {
             return Err(Mismatch::new(format!(
