@@ -2,8 +2,9 @@
 //! `data/faults.rs`, damaged ones in `data/fuzz.rs`.
 
 mod augmentation;
+mod dense;
 mod faults;
-mod files;
+pub mod files;
 mod fuzz;
 mod later;
 mod spec;

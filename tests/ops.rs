@@ -5,6 +5,7 @@
 
 mod convolution;
 mod depthwise;
+mod detection;
 mod faults;
 mod kernels;
 mod maps;

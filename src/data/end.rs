@@ -19,6 +19,8 @@ pub const NOT_FINITE: &str = "the value is not finite, or beyond the range of f3
 #[derive(Clone, Debug)]
 pub enum End {
     Numbers,
+    /// A target with numbers at several places, some of which may be missing: NaN.
+    Places,
     Classes(Classes),
     /// Boxes, each with one of the classes.
     Boxes(Classes),
@@ -40,6 +42,7 @@ impl End {
             return Err(notes.iter().fold(mismatch(field, form, ty), |diagnostic, note| diagnostic.note(note)).into());
         }
         Ok(match (ty.ty.dtype, &ty.classes) {
+            (DType::F32, None) if field.role.is_target() && ty.ty.inner().len() > 1 => End::Places,
             (DType::F32, None) => End::Numbers,
             (DType::F32, Some(classes)) => End::Boxes(classes.clone()),
             (DType::I64, None) => End::Tokens(ty.vocabulary),
@@ -62,12 +65,14 @@ impl End {
     /// The value at the end of the chain; missing only where a label is.
     pub fn apply(&self, example: Example) -> Result<Prepared, Fault> {
         match self {
-            End::Numbers => {
+            End::Numbers | End::Places => {
                 let Some((_, data)) = example.into_numbers()? else { return Ok(Prepared::Missing) };
                 if let Some(i) = data.iter().position(|x| x.is_infinite()) {
                     return Err(Fault::new(NOT_FINITE).element(i));
                 }
-                Ok(if data.iter().any(|x| x.is_nan()) { Prepared::Missing } else { Prepared::F32(data) })
+                let nan = |x: &f32| x.is_nan();
+                let is_missing = if let End::Places = self { data.iter().all(nan) } else { data.iter().any(nan) };
+                Ok(if is_missing { Prepared::Missing } else { Prepared::F32(data) })
             }
             End::Boxes(classes) => {
                 let Some((_, data)) = example.into_numbers()? else { return Ok(Prepared::Missing) };

@@ -6,8 +6,8 @@
 //!
 //! - the same files, spec and seed give the same splits and the same batches, whatever the number of threads;
 //! - what a step learns (means, categories) it learns from the training rows alone, and [`Fitted`] keeps it for later runs;
-//! - a label may be missing: its `present` is 0 and its value is 0.0, or −1 for a class; a map of classes keeps −1 at each
-//!   place without a label, and is present when it has any; an input is never missing;
+//! - a label may be missing: its `present` is 0 and its value is 0.0, or −1 for a class; a map of classes keeps −1, and
+//!   one of numbers NaN, at each place without a label, and is present when it has any; an input is never missing;
 //! - every fault of a file is a diagnostic that names file, line and column. Nothing here prints.
 //!
 //! # Adding a source

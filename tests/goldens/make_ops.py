@@ -458,6 +458,8 @@ loss("dice_vectors", "dice", attributes, x(4, 3), classes(3, 4), [1.0, 1.0, 0.0,
 attributes, reference = dice(0.01)
 binary = given("data", [[[[0.0, 1.0], [1.0, 1.0]]], [[[NAN] * 2] * 2], [[[0.0, 0.0], [1.0, 0.0]]]])
 loss("dice_binary", "dice", attributes, x(3, 1, 2, 2), binary, [1.0, 0.0, 1.0], reference)
+loss("dice_gaps", "dice", attributes, x(2, 1, 2, 2), given("data", [[[[0.0, NAN], [1.0, 1.0]]], [[[NAN, 0.0], [1.0, NAN]]]]), [1.0, 1.0],
+     lambda a, b, f=reference: f(a[~b.isnan()], b[~b.isnan()]))
 
 ROWS = [[0.5, -1.0], [NAN, NAN], [2.0, 0.25], [-0.5, 3.0]]
 MISSING = [1.0, 0.0, 1.0, 1.0]
@@ -474,9 +476,35 @@ regression("mse", {}, F.mse_loss)
 regression("l1", {}, F.l1_loss, False)
 regression("huber", {"delta": 0.7}, lambda a, b: F.huber_loss(a, b, delta=0.7), False)
 regression("smooth_l1", {"beta": 0.7}, lambda a, b: F.smooth_l1_loss(a, b, beta=0.7), False)
-regression("cosine", {}, lambda a, b: (1 - F.cosine_similarity(a.flatten(1), b.flatten(1), dim=1)).mean())
+def cosine(a, b):
+    dim = 2 if a.dim() == 3 else 1
+    whole = ~b.isnan().any(dim)
+    return (1 - F.cosine_similarity(a, b, dim=dim)[whole]).mean()
+
+
+regression("cosine", {}, cosine)
+loss("cosine_normals", "cosine", {}, x(2, 3, 2, 4), data(2, 3, 2, 4), [1.0, 1.0], cosine)
+loss("cosine_tokens", "cosine", {}, x(3, 2, 5), data(3, 2, 5), [1.0, 0.0, 1.0], cosine)
 for op, attributes, f in [("mse", {}, F.mse_loss), ("l1", {}, F.l1_loss), ("huber", {"delta": 1.0}, F.huber_loss)]:
     loss(f"{op}_numbers", op, attributes, given("x", [1.0, -2.0, 0.5]), given("data", [1.0, -1.0, 4.0]), [1.0] * 3, f, op == "mse")
+
+
+def gaps(reference):
+    return lambda a, b: reference(a[~b.isnan()], b[~b.isnan()])
+
+
+# Pixels whose target is missing, beside others that count, and a row without any.
+GAPS = [[[[NAN, 0.5], [-1.0, NAN]]], [[[0.25, 1.5], [NAN, 2.0]]], [[[NAN, NAN], [NAN, NAN]]], [[[1.0, 1.0], [1.0, 1.0]]]]
+for op, attributes, f, smooth in [
+    ("mse", {}, F.mse_loss, True),
+    ("l1", {}, F.l1_loss, False),
+    ("huber", {"delta": 0.7}, lambda a, b: F.huber_loss(a, b, delta=0.7), False),
+    ("smooth_l1", {"beta": 0.7}, lambda a, b: F.smooth_l1_loss(a, b, beta=0.7), False),
+    ("bce_with_logits", {"positive_weight": None}, F.binary_cross_entropy_with_logits, True),
+]:
+    loss(f"{op}_gaps", op, attributes, x(4, 1, 2, 2), given("data", GAPS), [1.0, 1.0, 0.0, 0.0], gaps(f), smooth)
+    loss(f"{op}_gaps_alone", op, attributes, x(1, 1, 2, 2), given("data", GAPS[2:3]), [1.0], lambda a, b: (a * 0).sum(), smooth)
+loss("cosine_gaps", "cosine", {}, x(2, 2, 1, 3), given("data", [[[[1.0, NAN, 0.5]], [[2.0, 1.0, 1.0]]]] * 2), [1.0, 1.0], cosine)
 
 
 def berhu(threshold):
@@ -490,6 +518,7 @@ def berhu(threshold):
 
 # A finite difference sees the constant `c` move, so these count as not smooth.
 regression("berhu", {"threshold": 0.2}, berhu(0.2), False)
+loss("berhu_gaps", "berhu", {"threshold": 0.2}, x(4, 1, 2, 2), given("data", GAPS), [1.0, 1.0, 0.0, 0.0], gaps(berhu(0.2)), False)
 loss("berhu_exact", "berhu", {"threshold": 0.2}, given("x", [[1.0, 2.0]]), given("data", [[1.0, 2.0]]), [1.0],
      lambda a, b: (a - b).abs().sum(), False)
 
@@ -508,6 +537,7 @@ loss("silog", "silog", attributes, positive("x", 3, 4), positive("data", 3, 4), 
 loss("silog_invalid", "silog", attributes, positive("x", 3, 1, 2, 2),
      given("data", [[[[1.0, 0.0], [2.0, -1.0]]], [[[NAN] * 2] * 2], [[[0.5, 0.0], [0.0, 3.0]]]]), [1.0, 0.0, 1.0], reference)
 loss("silog_clamped", "silog", attributes, given("x", [[-1.0, 0.5], [0.0, 2.0]]), given("data", [[1.0, 2.0], [0.5, 1.0]]), [1.0, 1.0], reference, False)
+loss("silog_gaps", "silog", attributes, positive("x", 4, 1, 2, 2), given("data", GAPS), [1.0, 1.0, 0.0, 0.0], reference)
 attributes, reference = silog(1.0)
 loss("silog_invariant", "silog", attributes, positive("x", 2, 3), positive("data", 2, 3), [1.0, 1.0], reference)
 
