@@ -478,8 +478,9 @@ regression("huber", {"delta": 0.7}, lambda a, b: F.huber_loss(a, b, delta=0.7), 
 regression("smooth_l1", {"beta": 0.7}, lambda a, b: F.smooth_l1_loss(a, b, beta=0.7), False)
 def cosine(a, b):
     dim = 2 if a.dim() == 3 else 1
-    whole = ~b.isnan().any(dim)
-    return (1 - F.cosine_similarity(a, b, dim=dim)[whole]).mean()
+    a, b = a.movedim(dim, -1), b.movedim(dim, -1)
+    whole = ~b.isnan().any(-1)
+    return (1 - F.cosine_similarity(a[whole], b[whole], dim=-1)).mean()
 
 
 regression("cosine", {}, cosine)
