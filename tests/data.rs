@@ -3,8 +3,9 @@
 
 mod augmentation;
 mod drawn;
+mod dense;
 mod faults;
-mod files;
+pub mod files;
 mod fuzz;
 mod later;
 mod spec;

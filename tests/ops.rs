@@ -5,6 +5,7 @@
 
 mod convolution;
 mod depthwise;
+mod detection;
 mod faults;
 mod kernels;
 mod maps;
@@ -341,7 +342,7 @@ fn losses_do_not_see_absent_rows() {
             checked.insert(case.op.name());
         }
     }
-    assert_eq!(checked.len(), 11, "{checked:?}");
+    assert_eq!(checked.len(), 12, "{checked:?}");
 }
 
 /// The cost of an op is counted for one example, and a multiplication with an addition counts twice.

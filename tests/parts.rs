@@ -49,8 +49,10 @@ pub fn floats(json: &Json) -> Vec<f64> {
     json.as_array().expect("an array").iter().map(|x| x.as_f64().expect("a number")).collect()
 }
 
+/// Numbers, of which `null` is one that is missing.
 pub fn singles(json: &Json) -> Vec<f32> {
-    floats(json).into_iter().map(|x| x as f32).collect()
+    let number = |x: &Json| if x.is_null() { f32::NAN } else { x.as_f64().expect("a number") as f32 };
+    json.as_array().expect("an array").iter().map(number).collect()
 }
 
 /// Asserts equality within 1e-6 on the scale of the vector, since sums of opposite signs cancel.

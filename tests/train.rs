@@ -3,6 +3,7 @@
 pub mod adapting;
 mod drawn;
 mod dropout;
+mod dense;
 mod features;
 mod frozen;
 mod frozen_norms;

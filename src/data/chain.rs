@@ -195,7 +195,7 @@ impl Chain {
 
     /// Undoes the steps on predictions, from the last to the first.
     pub fn invert(&self, values: &mut [f32]) {
-        if matches!(self.end, End::Numbers) {
+        if matches!(self.end, End::Numbers | End::Places) {
             self.links.iter().rev().for_each(|link| link.step.invert(values));
         }
     }

@@ -299,7 +299,7 @@ impl Dataset {
     /// The names of a target's classes, from the spec or the data.
     pub fn class_names(&self, target: &str) -> Option<&[String]> {
         match &self.chain(target)?.end {
-            End::Classes(classes) => classes.names.as_deref(),
+            End::Classes(classes) | End::Boxes(classes) => classes.names.as_deref(),
             _ => None,
         }
     }

@@ -19,7 +19,11 @@ pub const NOT_FINITE: &str = "the value is not finite, or beyond the range of f3
 #[derive(Clone, Debug)]
 pub enum End {
     Numbers,
+    /// A target with numbers at several places, some of which may be missing: NaN.
+    Places,
     Classes(Classes),
+    /// Boxes, each with one of the classes.
+    Boxes(Classes),
     /// Tokens, below the vocabulary when there is one.
     Tokens(Option<usize>),
 }
@@ -38,7 +42,9 @@ impl End {
             return Err(notes.iter().fold(mismatch(field, form, ty), |diagnostic, note| diagnostic.note(note)).into());
         }
         Ok(match (ty.ty.dtype, &ty.classes) {
-            (DType::F32, _) => End::Numbers,
+            (DType::F32, None) if field.role.is_target() && ty.ty.inner().len() > 1 => End::Places,
+            (DType::F32, None) => End::Numbers,
+            (DType::F32, Some(classes)) => End::Boxes(classes.clone()),
             (DType::I64, None) => End::Tokens(ty.vocabulary),
             (DType::I64, Some(classes)) => {
                 let names = classes.names.clone().or_else(|| known.map(<[String]>::to_vec));
@@ -59,12 +65,18 @@ impl End {
     /// The value at the end of the chain; missing only where a label is.
     pub fn apply(&self, example: Example) -> Result<Prepared, Fault> {
         match self {
-            End::Numbers => {
+            End::Numbers | End::Places => {
                 let Some((_, data)) = example.into_numbers()? else { return Ok(Prepared::Missing) };
                 if let Some(i) = data.iter().position(|x| x.is_infinite()) {
                     return Err(Fault::new(NOT_FINITE).element(i));
                 }
-                Ok(if data.iter().any(|x| x.is_nan()) { Prepared::Missing } else { Prepared::F32(data) })
+                let nan = |x: &f32| x.is_nan();
+                let is_missing = if let End::Places = self { data.iter().all(nan) } else { data.iter().any(nan) };
+                Ok(if is_missing { Prepared::Missing } else { Prepared::F32(data) })
+            }
+            End::Boxes(classes) => {
+                let Some((_, data)) = example.into_numbers()? else { return Ok(Prepared::Missing) };
+                boxes(data, classes)
             }
             End::Classes(classes) => {
                 let names = classes.names.as_deref();
@@ -98,6 +110,32 @@ impl End {
             }
         }
     }
+}
+
+/// The boxes of an example, zeros where there is none; missing where all is NaN. An image without boxes has a label: there are none.
+fn boxes(mut data: Vec<f32>, classes: &Classes) -> Result<Prepared, Fault> {
+    if data.iter().all(|x| x.is_nan()) {
+        return Ok(Prepared::Missing);
+    }
+    for (i, row) in data.chunks_exact_mut(5).enumerate() {
+        let wrong = |message: String| Fault::new(format!("box {i} {message}")).element(i * 5);
+        let id = if row[0] == -1.0 { None } else { class::of_number(f64::from(row[0]), classes.count)? };
+        let Some(_) = id else {
+            if row[0].is_nan() {
+                return Err(wrong("has no class".into()).help("where there is no box the class is -1"));
+            }
+            row[1..].fill(0.0);
+            continue;
+        };
+        if let Some(x) = row.iter().find(|x| !x.is_finite()) {
+            return Err(wrong(format!("has the corner `{x}`")).help("every corner is a number of pixels"));
+        }
+        if row[1] >= row[3] || row[2] >= row[4] {
+            let message = format!("has no inside: from ({}, {}) to ({}, {})", row[1], row[2], row[3], row[4]);
+            return Err(wrong(message).help("a box is class, x0, y0, x1, y1 with x0 < x1 and y0 < y1"));
+        }
+    }
+    Ok(Prepared::F32(data))
 }
 
 /// Every element as an index, −1 where there is none; no elements when the example is missing.

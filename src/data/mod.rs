@@ -6,8 +6,8 @@
 //!
 //! - the same files, spec and seed give the same splits and the same batches, whatever the number of threads;
 //! - what a step learns (means, categories) it learns from the training rows alone, and [`Fitted`] keeps it for later runs;
-//! - a label may be missing: its `present` is 0 and its value is 0.0, or −1 for a class; a map of classes keeps −1 at each
-//!   place without a label, and is present when it has any; an input is never missing;
+//! - a label may be missing: its `present` is 0 and its value is 0.0, or −1 for a class; a map of classes keeps −1, and
+//!   one of numbers NaN, at each place without a label, and is present when it has any; an input is never missing;
 //! - every fault of a file is a diagnostic that names file, line and column. Nothing here prints.
 //!
 //! # Adding a source
@@ -61,7 +61,7 @@ pub use split::Split;
 pub use step::STEPS;
 
 use crate::base::signature::{Call, Signature};
-use crate::base::{Span, Type};
+use crate::base::{DType, Span, Type};
 use std::path::PathBuf;
 
 /// A `data` block, bound to the model's inputs and targets.
@@ -123,10 +123,18 @@ impl Role {
 pub struct FieldType {
     /// With the batch axis: `f32[batch, 20]`, `i64[batch]`, `i64[batch, 64, 64]`.
     pub ty: Type,
-    /// For a class per example or per place.
+    /// For a class per example or per place, and for boxes.
     pub classes: Option<Classes>,
     /// For tokens, when it is known: every token is below it.
     pub vocabulary: Option<usize>,
+}
+
+impl FieldType {
+    /// Whether it is a list of boxes, `f32[batch, boxes, 5]`: each the index of a class, −1 where there is no box, and the corners
+    /// x0, y0, x1, y1 in pixels of the input.
+    pub fn is_boxes(&self) -> bool {
+        self.ty.dtype == DType::F32 && self.classes.is_some()
+    }
 }
 
 #[derive(Clone, Debug)]

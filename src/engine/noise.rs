@@ -69,6 +69,7 @@ pub fn initial(init: Init, seed: u64, path: &str, elements: usize) -> Vec<f32> {
     match init {
         Init::Zeros => vec![0.0; elements],
         Init::Ones => vec![1.0; elements],
+        Init::Constant(x) => vec![x as f32; elements],
         Init::Uniform(bound) => (0..elements).map(|_| rng.gen_range(-bound..=bound) as f32).collect(),
         Init::Normal(deviation) => {
             let normal = Normal::new(0.0, deviation).expect("a layer gives a finite deviation");

@@ -128,6 +128,30 @@ impl Builder {
         self.token_masks.get(&x).copied()
     }
 
+    /// Height and width of the images, inputs of `[channels, height, width]`, that a value follows from; each size once.
+    pub fn images_below(&self, id: ValueId) -> Vec<[usize; 2]> {
+        let (mut below, mut sizes) = (vec![id], vec![]);
+        let mut seen = vec![false; id.0 + 1];
+        while let Some(id) = below.pop() {
+            if std::mem::replace(&mut seen[id.0], true) {
+                continue;
+            }
+            let value = self.graph.value(id);
+            if let (Definition::Leaf(Leaf::Input(_)), [_, height, width]) = (&value.definition, &value.ty.inner()[..])
+                && !sizes.contains(&[*height, *width])
+            {
+                sizes.push([*height, *width]);
+            }
+            below.extend(value.inputs());
+        }
+        sizes
+    }
+
+    /// Whether a value is what `detect` makes of a feature map.
+    pub fn is_detector(&self, id: ValueId) -> bool {
+        matches!(self.graph.value(id).definition, Definition::Op { op: Op::Detect(_), .. })
+    }
+
     /// Says how large a tile of Winograd a training step may take.
     pub fn winograd(&mut self, largest: Winograd) {
         self.graph.winograd = largest;

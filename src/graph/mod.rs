@@ -113,6 +113,8 @@ pub struct Value {
 pub enum Init {
     Zeros,
     Ones,
+    /// That number throughout.
+    Constant(f64),
     /// Uniform in ± bound.
     Uniform(f64),
     /// Normal with that standard deviation, around 0.

@@ -1,9 +1,10 @@
 //! Checks that need shapes, or every layer of the model.
 
-use crate::base::{DType, Diagnostic, Diagnostics, Dim, Result, Type};
+use crate::base::{DType, Diagnostic, Diagnostics, Dim, Result, Span, Type};
 use crate::data::FieldType;
 use crate::graph::{Graph, Parameter, Role};
 use crate::model::{Measure, Model, Phase, Port, Selection, Term};
+use crate::ops::detect::BEHIND;
 use crate::parts::adapters;
 use crate::parts::cell::Hold;
 use crate::parts::losses::Takes;
@@ -148,6 +149,63 @@ pub fn loss(term: &Term, takes: Takes, prediction: &Type, target: &Port) -> Opti
     }
 }
 
+/// A loss or a metric: its name, what it compares, and its place.
+pub struct Comparison<'a> {
+    name: &'a str,
+    head: &'a str,
+    target: &'a str,
+    /// `loss` or `metric`.
+    noun: &'a str,
+    span: Span,
+}
+
+impl<'a> From<&'a Term> for Comparison<'a> {
+    fn from(term: &'a Term) -> Self {
+        let name = term.loss.signature.name;
+        Self { name, head: &term.head, target: &term.target, noun: "loss", span: term.span }
+    }
+}
+
+impl<'a> From<&'a Measure> for Comparison<'a> {
+    fn from(measure: &'a Measure) -> Self {
+        let name = measure.metric.signature.name;
+        Self { name, head: &measure.head, target: &measure.target, noun: "metric", span: measure.span }
+    }
+}
+
+/// Whether a loss or a metric can compare a head's answers with boxes, where one of the three is about boxes. `takes` says whether
+/// the loss or metric is, and `detects` whether the head ends in `detect`.
+pub fn boxes(
+    compared: &Comparison,
+    takes: bool,
+    detects: bool,
+    prediction: &Type,
+    target: &Port,
+) -> Option<Diagnostic> {
+    let Comparison { name, head, target: named, noun, span } = *compared;
+    let wrong = |message: String, help: String| {
+        let diagnostic = Diagnostic::error(message).at(span).label(target.span, "the target");
+        Some(diagnostic.note(format!("the head `{head}` gives {}", prediction.example())).help(help))
+    };
+    let Some(classes) = target.ty.classes.as_ref().filter(|_| target.ty.is_boxes()) else {
+        let message = format!("`{name}` compares boxes, and `{named}` is {}", written(&target.ty));
+        return wrong(message, "declare the target as `boxes[CLASSES][MOST]`".into());
+    };
+    if !takes {
+        let fits = if noun == "loss" { "the loss `detection` takes" } else { "the metrics `map` and `map50` take" };
+        return wrong(format!("`{name}` does not compare boxes, and `{named}` has boxes"), format!("{fits} boxes"));
+    }
+    if !detects {
+        let message = format!("the head `{head}` gives no boxes to compare with `{named}`");
+        return wrong(message, format!("end the head in `detect({})`, behind a feature map", classes.count));
+    }
+    let given = prediction.inner().last().map_or(0, |width| width.saturating_sub(BEHIND));
+    (given != classes.count).then(|| {
+        let message = format!("the head `{head}` tells {given} classes apart, and `{named}` has {}", classes.count);
+        wrong(message, format!("let the head end in `detect({})`", classes.count))
+    })?
+}
+
 /// Whether a head tells classes apart at the places where the target has one.
 fn places(term: &Term, prediction: &Type, target: &Port) -> Option<Diagnostic> {
     let axis = channel_axis(prediction.rank())?;
@@ -177,6 +235,7 @@ fn places(term: &Term, prediction: &Type, target: &Port) -> Option<Diagnostic> {
 pub fn written(ty: &FieldType) -> String {
     let sizes = ty.ty.inner();
     match &ty.classes {
+        Some(classes) if ty.is_boxes() => format!("boxes[{}][{}]", classes.count, sizes[0]),
         Some(classes) if sizes.is_empty() => format!("class[{}]", classes.count),
         Some(classes) => format!("class[{}]{sizes:?}", classes.count),
         None if ty.ty.dtype == DType::I64 => format!("tokens{sizes:?}"),

@@ -7,7 +7,7 @@
 
 use crate::base::{DType, Diagnostic};
 use crate::graph::{Builder, Mode, ValueId};
-use crate::model::{Model, Port};
+use crate::model::{Model, Port, Term};
 use crate::ops::{Mismatch, blend::Blend, reverse::Reverse};
 
 /// Alpha, in a graph that trains with it.
@@ -44,6 +44,14 @@ pub fn loss(
         let reversed = graph.op(Reverse {}, &[prediction], path)?;
         of(graph, reversed)
     })
+}
+
+/// That boxes are not blended: an image would show the objects of two, and each half of the loss call the other's none.
+pub fn boxes(model: &Model, term: &Term, target: &Port) -> Option<Diagnostic> {
+    let span = model.train.get("mixup")?.span;
+    let message = format!("`mixup` blends images, and the boxes of `{}` cannot be blended", term.target);
+    let diagnostic = Diagnostic::error(message).at(span).label(target.span, "the boxes");
+    Some(diagnostic.help("leave `mixup` out; `color` and `cutout` change images, and keep every pixel at its place"))
 }
 
 fn blended(

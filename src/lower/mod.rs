@@ -9,7 +9,7 @@ mod network;
 use crate::base::{Diagnostic, Diagnostics, Result};
 use crate::graph::{Builder, Graph, Mode, Purpose, ValueId, verify};
 use crate::model::Model;
-use crate::parts::{balancers, losses};
+use crate::parts::{balancers, losses, metrics};
 use network::Lowering;
 
 /// The graph of a model at an epoch, counted from 0. At the first one, what later phases train is checked too.
@@ -70,7 +70,16 @@ fn finish(
         let target = model.target(&term.target).expect("resolved");
         let Some(&prediction) = values.get(&term.head) else { continue };
         let loss = losses::find(term.loss.signature.name).expect("bound to a loss");
-        if let Some(diagnostic) = check::loss(term, loss.takes, graph.ty(prediction), target) {
+        let detector =
+            (target.ty.is_boxes() || loss.takes == losses::Takes::Boxes).then(|| graph.is_detector(prediction));
+        let wrong = match detector {
+            Some(detects) => {
+                check::boxes(&term.into(), loss.takes == losses::Takes::Boxes, detects, graph.ty(prediction), target)
+                    .or_else(|| mixup::boxes(model, term, target))
+            }
+            None => check::loss(term, loss.takes, graph.ty(prediction), target),
+        };
+        if let Some(diagnostic) = wrong {
             diagnostics.push(diagnostic);
             continue;
         }
@@ -99,7 +108,11 @@ fn finish(
     for measure in &model.measures {
         let target = model.target(&measure.target).expect("resolved");
         let Some(&prediction) = values.get(&measure.head) else { continue };
-        diagnostics.0.extend(check::measure(measure, graph.ty(prediction), target));
+        let takes = metrics::takes_boxes(measure.metric.signature.name);
+        diagnostics.0.extend(match target.ty.is_boxes() || takes {
+            true => check::boxes(&measure.into(), takes, graph.is_detector(prediction), graph.ty(prediction), target),
+            false => check::measure(measure, graph.ty(prediction), target),
+        });
     }
     if terms.len() == model.terms.len() {
         let balancer = balancers::find(model.balance.signature.name).expect("bound to a balancer");

@@ -95,7 +95,8 @@ fn tree(out: &mut String, node: &Tree, depth: usize) {
 fn field_type(ty: &FieldType) -> String {
     let mut text = ty.ty.to_string();
     if let Some(classes) = &ty.classes {
-        let _ = write!(text, " of {} classes", classes.count);
+        let (boxes, s) = (if ty.is_boxes() { " boxes" } else { "" }, if classes.count == 1 { "" } else { "es" });
+        let _ = write!(text, "{boxes} of {} class{s}", classes.count);
         if let Some(names) = &classes.names {
             let _ = write!(text, " {}", names.join(", "));
         }

@@ -7,7 +7,7 @@
 //! Navab and Ahmadi 2016.
 
 use super::operation::{Mismatch, Operation, attribute};
-use super::presence::{classification, classified, nothing, present, regression};
+use super::presence::{classification, classified, given, nothing, regression};
 use super::sigmoid::logistic;
 use super::sound::{softmax, unary};
 use super::value::{T0, T1, T2, Tape, Value};
@@ -40,7 +40,7 @@ impl Operation for Dice {
             ids.iter().enumerate().for_each(|(element, id)| right[element * classes + id] = 1.0);
             (softmax::<Axis<1>, _, _>(scores), Cpu::default().tensor_from_vec(right, (elements, classes)))
         } else {
-            let Some((x, y)) = present(inputs) else { return nothing() };
+            let Some((x, y)) = given(inputs) else { return nothing() };
             let (elements, p) = (x.shape().0 * x.shape().1, unary(x, logistic, |x| logistic(x) * (1.0 - logistic(x))));
             (column(Value::R2(p), elements), column(Value::R2(y), elements))
         };

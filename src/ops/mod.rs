@@ -8,9 +8,11 @@
 //! An op is one file and one line in the list at the end of this file. Beside the ops stand [`value`], what definitions
 //! compute with; [`operation`], what an op says about itself; [`sound`], the few tape ops that dfdx lacks or gets
 //! wrong; [`epilogue`], what an op may do to its result before it leaves; [`precision`], the numbers a product is computed in;
-//! [`window`] and [`presence`], what convolutions and pools, and what losses, have in common; and [`pullback`], an op with its
+//! [`window`] and [`presence`], what convolutions and pools, and what losses, have in common; [`assignment`], which cells of a
+//! detector answer for which boxes; and [`pullback`], an op with its
 //! gradient for one cotangent.
 
+pub mod assignment;
 pub mod epilogue;
 pub mod operation;
 pub mod precision;
@@ -121,6 +123,7 @@ ops! {
     global_avg_pool::GlobalAvgPool,
     masked_mean::MaskedMean,
     upsample::Upsample,
+    detect::Detect,
 
     channel_mean::ChannelMean,
     channel_var::ChannelVar,
@@ -171,6 +174,7 @@ ops! {
     berhu::Berhu,
     silog::Silog,
     cosine::Cosine,
+    detection::Detection,
 
     weighted_sum::WeightedSum,
     balance::Balance,

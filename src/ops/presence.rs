@@ -1,8 +1,8 @@
 //! What losses share: they count only what has a label.
 //!
 //! A loss takes a prediction, a target, and a presence of `[batch]` that is 0 where an example has no label. Rows
-//! without a label are taken out before anything is computed, so whatever stands in them, NaN included, has no effect;
-//! the mean is over what is left. When nothing is left the loss is 0 and has no gradient. Targets and presence are
+//! without a label are taken out before anything is computed, so whatever stands in them, NaN included, has no effect. So are
+//! the numbers of a present row's target that are NaN, such as pixels without a depth. The mean is over what is left. When nothing is left the loss is 0 and has no gradient. Targets and presence are
 //! data: no gradient flows to them.
 
 use super::operation::{Mismatch, arity, number, require, same};
@@ -85,9 +85,56 @@ pub fn present<T: Tape>(inputs: Vec<Value<T>>) -> Option<(T2<T>, T2)> {
     Some((choose(prediction.rows(), rows.clone()), choose(target, rows)))
 }
 
-/// The loss of the present rows, given as prediction and target of `[rows, elements]`.
+/// The elements that count of prediction and target, when there are any: as `[rows, elements]` of the present rows, or, where numbers
+/// of the target are missing, as `[elements, 1]`.
+pub fn given<T: Tape>(inputs: Vec<Value<T>>) -> Option<(T2<T>, T2)> {
+    let (prediction, target) = present(inputs)?;
+    let numbers = target.as_vec();
+    let there: Vec<usize> = (0..numbers.len()).filter(|i| !numbers[*i].is_nan()).collect();
+    if there.len() == numbers.len() {
+        return Some((prediction, target));
+    }
+    let n = there.len();
+    let column = |x: T1| x.reshape_like(&(n, 1));
+    (n > 0).then(|| {
+        let target = column(pick(Value::R2(target).flat(), there.clone()));
+        (pick(Value::R2(prediction).flat(), there).reshape_like(&(n, 1)), target)
+    })
+}
+
+/// The loss of the elements that count, given as prediction and target of two axes; it goes element by element.
 pub fn over_present<T: Tape>(inputs: Vec<Value<T>>, loss: impl FnOnce(T2<T>, T2) -> T0<T>) -> Value<T> {
-    present(inputs).map_or_else(nothing, |(prediction, target)| loss(prediction, target).into())
+    given(inputs).map_or_else(nothing, |(prediction, target)| loss(prediction, target).into())
+}
+
+/// Vectors along the channels, as `[vectors, channels]`, of the present rows, when there are any. Where numbers of a true vector are
+/// missing, it does not count.
+pub fn directions<T: Tape>(inputs: Vec<Value<T>>) -> Option<(T2<T>, T2)> {
+    let [prediction, target, presence] = take(inputs);
+    let rows = labelled(&presence);
+    let (prediction, target) = (along_channels(prediction), along_channels(target.constant()));
+    let &(vectors, channels) = target.shape();
+    let numbers = target.as_vec();
+    let places = vectors / presence.dims()[0].max(1);
+    let is_whole = |v: &usize| numbers[v * channels..(v + 1) * channels].iter().all(|x| !x.is_nan());
+    let there: Vec<usize> =
+        rows.into_iter().flat_map(|row| row * places..(row + 1) * places).filter(is_whole).collect();
+    (!there.is_empty()).then(|| (choose(prediction, there.clone()), choose(target, there)))
+}
+
+/// A vector of each pixel of a map, of each token, or of each row.
+fn along_channels<T: Tape>(x: Value<T>) -> T2<T> {
+    match x {
+        Value::R3(x) => {
+            let &(batch, tokens, width) = x.shape();
+            x.reshape_like(&(batch * tokens, width))
+        }
+        Value::R4(x) => {
+            let &(batch, channels, h, w) = x.shape();
+            x.permute::<_, Axes4<0, 2, 3, 1>>().reshape_like(&(batch * h * w, channels))
+        }
+        x => x.rows(),
+    }
 }
 
 /// Scores of `[elements, classes]` and the class of each element, for the elements that count: in a present row, with

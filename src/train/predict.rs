@@ -7,6 +7,7 @@ use crate::data::Split;
 use crate::engine::{Engine, Weights};
 use crate::graph::{Graph, Output, ValueId};
 use crate::model::Model;
+use crate::parts::boxes;
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
@@ -15,7 +16,8 @@ pub type Row = IndexMap<String, Value>;
 
 /// Runs the heads of a serving graph over every row of the sources.
 ///
-/// A head that tells classes apart answers `{"class": …, "probability": …}`; one that learned numbers answers the number, or the
+/// A head that tells classes apart answers `{"class": …, "probability": …}`; one that finds boxes a list of
+/// `{"class": …, "score": …, "box": [x0, y0, x1, y1]}`, best first; one that learned numbers answers the number, or the
 /// list of them, in the units of the file; a head without a task, or one with an answer at each position, its raw values.
 pub fn predict(
     model: &Model,
@@ -50,6 +52,10 @@ pub fn predict(
                         let names = sources.datasets[origin[row]].class_names(&target.name);
                         class(own, names)
                     }
+                    Some(target) if target.ty.is_boxes() => {
+                        let names = sources.datasets[origin[row]].class_names(&target.name);
+                        objects(own, inner[1], names)
+                    }
                     _ if width == 1 => json!(own[0]),
                     _ => nested(own, &inner),
                 };
@@ -83,6 +89,13 @@ fn class(logits: &[f32], names: Option<&[String]>) -> Value {
     let sum: f32 = logits.iter().map(|x| (x - logits[best]).exp()).sum();
     let name = names.and_then(|n| n.get(best)).map_or(json!(best), |name| json!(name));
     json!({ "class": name, "probability": 1.0 / sum })
+}
+
+/// The boxes of an image, best first, their classes by name where they have one.
+fn objects(answer: &[f32], width: usize, names: Option<&[String]>) -> Value {
+    let name = |class: usize| names.and_then(|n| n.get(class)).map_or(json!(class), |name| json!(name));
+    let found = boxes::found(answer, width, boxes::LEAST_ANSWERED);
+    found.iter().map(|f| json!({ "class": name(f.class), "score": f.score, "box": f.corners })).collect()
 }
 
 /// Row-major values as nested lists.

@@ -8,7 +8,7 @@ use rand::Rng;
 use rand_distr::StandardNormal;
 
 /// A batch of rows drawn from the seed: inputs from a standard normal, targets uniform in `[0.1, 1)`, so that a loss may take
-/// logarithms of them, and indices uniform below their bound. Every label is there.
+/// logarithms of them, indices uniform below their bound, and boxes of up to 16 pixels a side near the upper left corner. Every label is there.
 pub fn random_batch(model: &Model, size: usize, seed: u64) -> Result<Batch> {
     let mut batch = Batch { size, values: Default::default(), present: Default::default() };
     for port in &model.inputs {
@@ -16,6 +16,18 @@ pub fn random_batch(model: &Model, size: usize, seed: u64) -> Result<Batch> {
         batch.values.insert(port.name.clone(), array(port, size, seed, draw)?);
     }
     for port in &model.targets {
+        if let Some(classes) = port.ty.classes.as_ref().filter(|_| port.ty.is_boxes()) {
+            let (dims, n) = (port.ty.ty.at(size), port.ty.ty.elements(size));
+            let mut rng = generator(seed, "rows", &port.name, 0);
+            let mut any = || {
+                let [x, y, width, height] = [0; 4].map(|_| rng.gen_range(1.0..16.0f32));
+                [rng.gen_range(0..classes.count) as f32, x, y, x + width, y + height]
+            };
+            let data = (0..n / 5).flat_map(|_| any()).collect();
+            batch.values.insert(port.name.clone(), Array::F32 { dims, data });
+            batch.present.insert(port.name.clone(), vec![1.0; size]);
+            continue;
+        }
         batch.values.insert(port.name.clone(), array(port, size, seed, |rng| rng.gen_range(0.1..1.0f32))?);
         batch.present.insert(port.name.clone(), vec![1.0; size]);
     }

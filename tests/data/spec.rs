@@ -177,6 +177,11 @@ impl Parser<'_> {
                 let map = if self.text[self.at..].starts_with('[') { sizes(&self.value()) } else { vec![] };
                 FieldType { ty: Type::batched(DType::I64, &map), classes: Some(classes), vocabulary: None }
             }
+            "boxes" => {
+                let most = sizes(&self.value())[0];
+                let classes = Some(Classes { count: dims[0], names: None });
+                FieldType { ty: Type::batched(DType::F32, &[most, 5]), classes, vocabulary: None }
+            }
             other => panic!("no type `{other}`"),
         }
     }

@@ -10,6 +10,7 @@ import zlib
 
 import torch
 import torch.nn.functional as F
+import torchvision
 from safetensors.torch import save_file
 
 NAN = float("nan")
@@ -457,6 +458,8 @@ loss("dice_vectors", "dice", attributes, x(4, 3), classes(3, 4), [1.0, 1.0, 0.0,
 attributes, reference = dice(0.01)
 binary = given("data", [[[[0.0, 1.0], [1.0, 1.0]]], [[[NAN] * 2] * 2], [[[0.0, 0.0], [1.0, 0.0]]]])
 loss("dice_binary", "dice", attributes, x(3, 1, 2, 2), binary, [1.0, 0.0, 1.0], reference)
+loss("dice_gaps", "dice", attributes, x(2, 1, 2, 2), given("data", [[[[0.0, NAN], [1.0, 1.0]]], [[[NAN, 0.0], [1.0, NAN]]]]), [1.0, 1.0],
+     lambda a, b, f=reference: f(a[~b.isnan()], b[~b.isnan()]))
 
 ROWS = [[0.5, -1.0], [NAN, NAN], [2.0, 0.25], [-0.5, 3.0]]
 MISSING = [1.0, 0.0, 1.0, 1.0]
@@ -473,9 +476,36 @@ regression("mse", {}, F.mse_loss)
 regression("l1", {}, F.l1_loss, False)
 regression("huber", {"delta": 0.7}, lambda a, b: F.huber_loss(a, b, delta=0.7), False)
 regression("smooth_l1", {"beta": 0.7}, lambda a, b: F.smooth_l1_loss(a, b, beta=0.7), False)
-regression("cosine", {}, lambda a, b: (1 - F.cosine_similarity(a.flatten(1), b.flatten(1), dim=1)).mean())
+def cosine(a, b):
+    dim = 2 if a.dim() == 3 else 1
+    a, b = a.movedim(dim, -1), b.movedim(dim, -1)
+    whole = ~b.isnan().any(-1)
+    return (1 - F.cosine_similarity(a[whole], b[whole], dim=-1)).mean()
+
+
+regression("cosine", {}, cosine)
+loss("cosine_normals", "cosine", {}, x(2, 3, 2, 4), data(2, 3, 2, 4), [1.0, 1.0], cosine)
+loss("cosine_tokens", "cosine", {}, x(3, 2, 5), data(3, 2, 5), [1.0, 0.0, 1.0], cosine)
 for op, attributes, f in [("mse", {}, F.mse_loss), ("l1", {}, F.l1_loss), ("huber", {"delta": 1.0}, F.huber_loss)]:
     loss(f"{op}_numbers", op, attributes, given("x", [1.0, -2.0, 0.5]), given("data", [1.0, -1.0, 4.0]), [1.0] * 3, f, op == "mse")
+
+
+def gaps(reference):
+    return lambda a, b: reference(a[~b.isnan()], b[~b.isnan()])
+
+
+# Pixels whose target is missing, beside others that count, and a row without any.
+GAPS = [[[[NAN, 0.5], [-1.0, NAN]]], [[[0.25, 1.5], [NAN, 2.0]]], [[[NAN, NAN], [NAN, NAN]]], [[[1.0, 1.0], [1.0, 1.0]]]]
+for op, attributes, f, smooth in [
+    ("mse", {}, F.mse_loss, True),
+    ("l1", {}, F.l1_loss, False),
+    ("huber", {"delta": 0.7}, lambda a, b: F.huber_loss(a, b, delta=0.7), False),
+    ("smooth_l1", {"beta": 0.7}, lambda a, b: F.smooth_l1_loss(a, b, beta=0.7), False),
+    ("bce_with_logits", {"positive_weight": None}, F.binary_cross_entropy_with_logits, True),
+]:
+    loss(f"{op}_gaps", op, attributes, x(4, 1, 2, 2), given("data", GAPS), [1.0, 1.0, 0.0, 0.0], gaps(f), smooth)
+    loss(f"{op}_gaps_alone", op, attributes, x(1, 1, 2, 2), given("data", GAPS[2:3]), [1.0], lambda a, b: (a * 0).sum(), smooth)
+loss("cosine_gaps", "cosine", {}, x(2, 2, 1, 3), given("data", [[[[1.0, NAN, 0.5]], [[2.0, 1.0, 1.0]]]] * 2), [1.0, 1.0], cosine)
 
 
 def berhu(threshold):
@@ -489,6 +519,7 @@ def berhu(threshold):
 
 # A finite difference sees the constant `c` move, so these count as not smooth.
 regression("berhu", {"threshold": 0.2}, berhu(0.2), False)
+loss("berhu_gaps", "berhu", {"threshold": 0.2}, x(4, 1, 2, 2), given("data", GAPS), [1.0, 1.0, 0.0, 0.0], gaps(berhu(0.2)), False)
 loss("berhu_exact", "berhu", {"threshold": 0.2}, given("x", [[1.0, 2.0]]), given("data", [[1.0, 2.0]]), [1.0],
      lambda a, b: (a - b).abs().sum(), False)
 
@@ -507,6 +538,7 @@ loss("silog", "silog", attributes, positive("x", 3, 4), positive("data", 3, 4), 
 loss("silog_invalid", "silog", attributes, positive("x", 3, 1, 2, 2),
      given("data", [[[[1.0, 0.0], [2.0, -1.0]]], [[[NAN] * 2] * 2], [[[0.5, 0.0], [0.0, 3.0]]]]), [1.0, 0.0, 1.0], reference)
 loss("silog_clamped", "silog", attributes, given("x", [[-1.0, 0.5], [0.0, 2.0]]), given("data", [[1.0, 2.0], [0.5, 1.0]]), [1.0, 1.0], reference, False)
+loss("silog_gaps", "silog", attributes, positive("x", 4, 1, 2, 2), given("data", GAPS), [1.0, 1.0, 0.0, 0.0], reference)
 attributes, reference = silog(1.0)
 loss("silog_invariant", "silog", attributes, positive("x", 2, 3), positive("data", 2, 3), [1.0, 1.0], reference)
 
@@ -525,6 +557,105 @@ loss("bce_with_logits_none_present", "bce_with_logits", attributes, x(1, 2), giv
 attributes, reference = bce(3.0)
 loss("bce_with_logits_weight", "bce_with_logits", attributes, x(2, 3, scale=2.0), truth, [1.0, 1.0], reference)
 loss("bce_with_logits_image", "bce_with_logits", attributes, x(2, 1, 2, 2), given("data", [[[[0.0, 1.0], [1.0, 0.0]]]] * 2), [1.0, 1.0], reference)
+
+# --- boxes: what a detector makes of a map, and the loss of it. The reference knows torchvision's IoU and CIoU, and its own assignment.
+
+
+def detect(stride):
+    def reference(t):
+        n, channels, h, w = t.shape
+        k = channels - 4
+        y, x = torch.meshgrid(torch.arange(h) + 0.5, torch.arange(w) + 0.5, indexing="ij")
+        centres = torch.stack([x * stride[1], y * stride[0]], -1).reshape(1, h * w, 2).double().expand(n, -1, -1)
+        cells = t.flatten(2).transpose(1, 2)
+        away = F.softplus(cells[..., k:]) * torch.tensor([stride[1], stride[0]] * 2).double()
+        return torch.cat([cells[..., :k], centres - away[..., :2], centres + away[..., 2:], centres], -1)
+
+    return {"stride": stride}, reference
+
+
+for name, stride, shape in [("detect", [8, 8], (2, 8, 2, 3)), ("detect_strides", [4, 2], (1, 6, 3, 1)), ("detect_one", [16, 16], (3, 7, 1, 1))]:
+    attributes, reference = detect(stride)
+    case(name, "detect", attributes, {"x": x(*shape, scale=2.0)}, reference)
+
+
+def assigned(cells, boxes, candidates, alpha, beta):
+    """For one image: (cell, box, weight, soft target, IoU) of every assigned cell, by dense matrices."""
+    classes = cells.shape[1] - 7
+    boxes = boxes[boxes[:, 0] >= 0]
+    if not len(boxes):
+        return []
+    overlap = torchvision.ops.box_iou(boxes[:, 1:], cells[:, classes + 1:classes + 5])
+    aligned = cells[:, boxes[:, 0].long()].sigmoid().T ** alpha * overlap ** beta
+    centre = cells[:, None, classes + 5:].transpose(0, 1)
+    inside = ((centre > boxes[:, None, 1:3]) & (centre < boxes[:, None, 3:])).all(-1)
+    distance = (centre - (boxes[:, None, 1:3] + boxes[:, None, 3:]) / 2).pow(2).sum(-1)
+    lonely = ~inside.any(1)
+    inside[lonely] = F.one_hot(distance.argmin(1), cells.shape[0]).bool()[lonely]
+    chosen = torch.zeros_like(inside)
+    best = torch.where(inside, aligned, -1.0).topk(min(candidates, cells.shape[0]), dim=1).indices
+    chosen.scatter_(1, best, True)
+    chosen &= inside
+    owner = torch.where(chosen, overlap, -1.0).argmax(0)
+    chosen &= F.one_hot(owner, len(boxes)).T.bool()
+    most_aligned = (aligned * chosen).amax(1, keepdim=True)
+    weight = torch.where(most_aligned > 0, aligned / most_aligned, 1.0)
+    soft = weight * (overlap * chosen).amax(1, keepdim=True)
+    return [(c, boxes[b], weight[b, c], soft[b, c], overlap[b, c]) for b, c in chosen.nonzero().tolist()]
+
+
+def detection(class_weight, box_weight, quality_weight, candidates, alpha=1.0, beta=6.0):
+    def reference(cells, boxes):
+        classes = cells.shape[2] - 7
+        soft = torch.zeros_like(cells[..., :classes])
+        weights, far, quality = [], [], []
+        for row, (own, truth) in enumerate(zip(cells, boxes)):
+            for cell, box, weight, target, iou in assigned(own.detach(), truth.detach(), candidates, alpha, beta):
+                soft[row, cell, int(box[0])] = target
+                weights.append(weight)
+                corners = own[cell, classes + 1:classes + 5]
+                far.append(weight * torchvision.ops.complete_box_iou_loss(corners, box[1:]))
+                quality.append(weight * F.binary_cross_entropy_with_logits(own[cell, classes], iou))
+        total = F.binary_cross_entropy_with_logits(cells[..., :classes], soft, reduction="sum") / soft.sum().clamp(min=1)
+        total = class_weight * total
+        if weights:
+            total = total + (box_weight * sum(far) + quality_weight * sum(quality)) / sum(weights)
+        return total
+
+    attributes = {"class_weight": class_weight, "box_weight": box_weight, "quality_weight": quality_weight,
+                  "candidates": candidates, "alpha": alpha, "beta": beta}
+    return attributes, reference
+
+
+def cells(n, h, w, classes, stride):
+    """What `detect` gives of a random map."""
+    def make():
+        t = torch.randn((n, classes + 5, h, w), generator=rng).float()
+        return "x", detect([stride, stride])[1](t.double()).float()
+
+    return make
+
+
+NONE = [-1.0, 0.0, 0.0, 0.0, 0.0]
+SCENES = [
+    [[0.0, 2.5, 3.0, 17.0, 14.5], [1.0, 9.0, 1.5, 28.0, 20.0], [2.0, 6.0, 8.0, 15.5, 21.0]],  # boxes that meet
+    [[1.0, 1.0, 1.5, 30.0, 22.0], NONE, [0.0, 19.0, 9.2, 20.5, 10.4]],  # one over all, and one that holds no centre
+    [NONE, NONE, NONE],  # an image without boxes
+    [NONE, [2.0, -4.0, 5.0, 12.0, 31.0], NONE],  # beyond the border
+]
+for name, arguments, rows, presence in [
+    ("detection", (1.0, 2.0, 1.0, 10), SCENES, [1.0] * 4),
+    ("detection_few_candidates", (0.5, 7.5, 0.25, 2, 0.5, 3.0), SCENES, [1.0, 1.0, 1.0, 1.0]),
+    ("detection_missing", (1.0, 2.0, 1.0, 4), SCENES[:3] + [[[NAN] * 5] * 3], [1.0, 0.0, 1.0, 0.0]),
+    ("detection_without_boxes", (1.0, 2.0, 1.0, 4), [SCENES[2]] * 2, [1.0, 1.0]),
+    ("detection_unlabelled", (1.0, 2.0, 1.0, 4), [[[NAN] * 5] * 3] * 2, [0.0, 0.0]),
+    ("detection_boxes_alone", (0.0, 1.0, 0.0, 3), SCENES[:2], [1.0, 1.0]),
+]:
+    attributes, reference = detection(*arguments)
+    loss(name, "detection", attributes, cells(len(rows), 3, 4, 3, 8), given("data", rows), presence, reference, False)
+attributes, reference = detection(1.0, 1.0, 1.0, 5)
+loss("detection_one_class", "detection", attributes, cells(2, 1, 5, 1, 4),
+     given("data", [[[0.0, 1.0, 0.5, 11.0, 3.5]], [[0.0, 9.0, 1.0, 18.0, 2.5]]]), [1.0, 1.0], reference, False)
 
 case("weighted_sum", "weighted_sum", {"weights": [1.0, 0.5, -2.0]}, {"a": x(), "b": x(), "c": x()},
      lambda a, b, c: a + 0.5 * b - 2 * c, batched=False)

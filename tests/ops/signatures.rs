@@ -31,6 +31,10 @@ fn wrong_inputs_are_told_apart() {
     };
     let pool = |k: usize, s: usize, p: usize| json!({ "kernel": [k, k], "stride": [s, s], "padding": [p, p, p, p] });
     let ce = |s: f64, w: Option<Vec<f64>>| json!({ "smoothing": s, "weights": w, "ignore": null });
+    let boxes = |candidates: usize| {
+        json!({ "class_weight": 1.0, "box_weight": 1.0, "quality_weight": 1.0, "candidates": candidates,
+                "alpha": 1.0, "beta": 6.0 })
+    };
     let (none, presence, scalar) = (json!({}), f(&[]), Type::scalar());
     let bias = json!({ "bias": true });
     let balance = |formula: serde_json::Value, weight: f64| json!({ "formula": formula, "weights": [weight] });
@@ -116,7 +120,14 @@ fn wrong_inputs_are_told_apart() {
         ("mse", none.clone(), vec![f(&[10]), ids(&[]), presence.clone()]),
         ("mse", none.clone(), vec![f(&[1]), f(&[1])]),
         ("huber", json!({ "delta": 0.0 }), vec![f(&[1]), f(&[1]), presence.clone()]),
-        ("dice", json!({ "smooth": 1.0 }), vec![f(&[3, 4, 4]), ids(&[4, 5]), presence]),
+        ("dice", json!({ "smooth": 1.0 }), vec![f(&[3, 4, 4]), ids(&[4, 5]), presence.clone()]),
+        ("detect", json!({ "stride": [8, 8] }), vec![f(&[5, 4, 4])]),
+        ("detect", json!({ "stride": [8, 0] }), vec![f(&[8, 4, 4])]),
+        ("detect", json!({ "stride": [8, 8] }), vec![f(&[8])]),
+        ("detection", boxes(10), vec![f(&[6, 7]), f(&[4, 5]), presence.clone()]),
+        ("detection", boxes(10), vec![f(&[8, 4, 4]), f(&[4, 5]), presence.clone()]),
+        ("detection", boxes(10), vec![f(&[6, 9]), f(&[4, 4]), presence.clone()]),
+        ("detection", boxes(0), vec![f(&[6, 9]), f(&[4, 5]), presence]),
         ("weighted_sum", json!({ "weights": [] }), vec![]),
         ("weighted_sum", json!({ "weights": [1.0, 1.0] }), vec![scalar.clone()]),
         ("weighted_sum", json!({ "weights": [1.0] }), vec![f(&[])]),

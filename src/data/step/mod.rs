@@ -10,6 +10,12 @@ use crate::base::signature::{Args, Signature};
 use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
 
+/// The steps that move the pixels of an image within it.
+pub const MOVE_PIXELS: &[&str] = &["flip", "crop", "resized_crop"];
+
+/// The steps that leave boxes where they are.
+pub const KEEP_BOXES: &[&str] = &["reshape", "forget"];
+
 /// A step: what a spec writes, and how it is made.
 #[derive(Debug)]
 pub struct StepKind {

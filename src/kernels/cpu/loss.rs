@@ -1,5 +1,6 @@
 //! Losses, and the sums of several. A row whose label is missing is passed over. Formulas stand with the ops.
 
+mod boxes;
 mod classes;
 mod errors;
 mod pairs;

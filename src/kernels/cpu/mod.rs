@@ -12,6 +12,7 @@ mod bank;
 mod channels;
 mod conv;
 pub mod depthwise;
+mod detect;
 mod fold;
 mod function;
 mod gate;
@@ -196,6 +197,7 @@ kernels! {
     AvgPool2d,
     AdaptiveAvgPool2d,
     Upsample,
+    Detect,
     Concat,
     Slice,
     Reverse,
@@ -247,4 +249,5 @@ kernels! {
     Berhu,
     Silog,
     Cosine,
+    Detection,
 }

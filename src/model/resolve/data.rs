@@ -3,6 +3,7 @@
 use super::Resolver;
 use crate::base::Diagnostic;
 use crate::base::signature::{Call, PartKind};
+use crate::data::step::{KEEP_BOXES, MOVE_PIXELS};
 use crate::data::{DataSpec, FieldSpec, Role};
 use crate::model::bind::Scope;
 use crate::model::{Network, Port};
@@ -43,6 +44,7 @@ impl<'a> Resolver<'a> {
                     self.report(diagnostic.help(format!("add `{} = …` to its fields", input.name)));
                 }
             }
+            self.boxes_stay(&specs);
             if specs.len() < fields.len() {
                 self.has_failed_data = true;
             }
@@ -56,6 +58,27 @@ impl<'a> Resolver<'a> {
             }
         }
         data
+    }
+
+    /// Reports steps that would move an image away from its boxes, or boxes from their image.
+    fn boxes_stay(&mut self, fields: &[FieldSpec]) {
+        for boxes in fields.iter().filter(|f| f.role.is_target() && f.role.field_type().is_boxes()) {
+            for step in boxes.steps.iter().filter(|s| !KEEP_BOXES.contains(&s.signature.name)) {
+                let message = format!("`{}` does not know boxes, and would make others of them", step.signature.name);
+                let diagnostic = Diagnostic::error(message).at(step.span);
+                self.report(diagnostic.help("give the boxes in pixels of the input, and leave the step out"));
+            }
+            for image in fields.iter().filter(|f| !f.role.is_target()) {
+                for step in image.steps.iter().filter(|s| MOVE_PIXELS.contains(&s.signature.name)) {
+                    let message = format!(
+                        "`{}` moves the pixels of `{}`, and the boxes of `{}` would stay where they are",
+                        step.signature.name, image.name, boxes.name
+                    );
+                    let diagnostic = Diagnostic::error(message).at(step.span).label(boxes.span, "the boxes");
+                    self.report(diagnostic.help("leave it out; `color` and `cutout` keep every pixel at its place"));
+                }
+            }
+        }
     }
 
     pub(super) fn field(

@@ -11,6 +11,7 @@ mod class_token;
 mod concat;
 mod conv;
 mod conv_transpose;
+mod detect;
 mod dropout;
 mod embedding;
 mod encoder;
@@ -86,6 +87,7 @@ pub static LAYERS: &[&dyn Layer] = &[
     &reshape::Reshape,
     &slice::Slice,
     &upsample::Upsample,
+    &detect::Detect,
     &residual::Residual,
     &gate::Gate,
     &concat::Concat,

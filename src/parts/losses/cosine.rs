@@ -10,7 +10,7 @@ pub static COSINE: Loss = Loss {
     signature: &Signature {
         name: "cosine",
         kind: PartKind::Loss,
-        summary: "1 − cosine of the angle between prediction and target",
+        summary: "1 − cosine of the angle between predicted and true vector, of each row, token or pixel",
         params: &[PREDICTION, TARGET],
     },
     takes: Takes::Numbers,

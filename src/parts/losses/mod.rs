@@ -10,6 +10,7 @@ mod bce;
 mod berhu;
 mod cosine;
 mod cross_entropy;
+mod detection;
 mod dice;
 mod focal;
 mod huber;
@@ -26,6 +27,8 @@ pub enum Takes {
     /// Numbers of the same shape as the head's.
     Numbers,
     Either,
+    /// Boxes around objects; the head gives the cells of `detect`.
+    Boxes,
 }
 
 pub struct Loss {
@@ -50,6 +53,7 @@ pub static LOSSES: &[&Loss] = &[
     &silog::SILOG,
     &dice::DICE,
     &cosine::COSINE,
+    &detection::DETECTION,
 ];
 
 pub const PREDICTION: Param = Param::required("head", Kind::Prediction, "the head that answers");

@@ -85,6 +85,27 @@ pub fn each(prediction: Prediction, truth: Truth, present: &[f32], mut visit: im
     }
 }
 
+/// Calls `visit` with every predicted vector along the channel axis and the true one, in row-major order, where the row is present
+/// and no number of the true one is missing.
+pub fn vectors(prediction: Prediction, truth: Truth, present: &[f32], mut visit: impl FnMut(Logits, Logits)) {
+    // `accepts` admits numbers alone.
+    let Truth::Numbers { values: truths } = truth else { return };
+    let Prediction { values, dims } = prediction;
+    let rows = dims.first().copied().unwrap_or(1);
+    let axis = channel_axis(dims.len());
+    let channels = axis.map_or(1, |axis| dims[axis]);
+    let stride: usize = axis.map_or(1, |axis| dims[axis + 1..].iter().product());
+    let vectors = values.len() / channels.max(1);
+    assert!(values.len() == truths.len() && present.len() == rows, "bug: a batch does not fill its shape");
+    for i in (0..vectors).filter(|i| present[i * rows / vectors] > 0.0) {
+        let start = i / stride * stride * channels + i % stride;
+        let [predicted, wanted] = [values, truths].map(|values| Logits { values, start, stride, classes: channels });
+        if !wanted.has_nan() {
+            visit(predicted, wanted);
+        }
+    }
+}
+
 /// The mean of the values of the channels that have one; `None` when none has.
 pub fn average(channels: impl Iterator<Item = Option<f64>>) -> Option<f64> {
     let (sum, count) = channels.flatten().fold((0.0, 0usize), |(sum, count), value| (sum + value, count + 1));

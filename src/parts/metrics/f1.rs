@@ -43,7 +43,7 @@ pub enum Average {
 
 /// Decisions about one class.
 #[derive(Clone, Copy, Default)]
-struct Counts {
+pub struct Counts {
     /// Rightly named.
     hits: u64,
     /// Named, rightly or not.
@@ -53,7 +53,7 @@ struct Counts {
 }
 
 impl Counts {
-    fn add(&mut self, named: bool, there: bool) {
+    pub fn add(&mut self, named: bool, there: bool) {
         self.hits += u64::from(named && there);
         self.named += u64::from(named);
         self.there += u64::from(there);
@@ -63,6 +63,12 @@ impl Counts {
     fn f1(self) -> Option<f64> {
         let both = self.named + self.there;
         (both > 0).then(|| 2.0 * self.hits as f64 / both as f64)
+    }
+
+    /// `TP / (TP + FP + FN)`.
+    pub fn iou(self) -> Option<f64> {
+        let union = self.named + self.there - self.hits;
+        (union > 0).then(|| self.hits as f64 / union as f64)
     }
 }
 

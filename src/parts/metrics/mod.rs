@@ -8,17 +8,22 @@
 //! - A value is NaN where a NaN prediction met a label: the model is broken, and hiding that row would hide it.
 
 pub mod accuracy;
+pub mod angle;
 pub mod auroc;
 pub mod elements;
 pub mod f1;
 pub mod mae;
+pub mod map;
+pub mod miou;
 pub mod r2;
+pub mod rel_err;
 pub mod rmse;
 pub mod top_k;
 
 use crate::base::signature::{Args, Call, Kind, Param, Signature};
 use crate::base::{DType, Type};
 use crate::ops::Mismatch;
+use crate::ops::detect::BEHIND;
 
 /// Logits or numbers of one batch.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +83,10 @@ enum Compares {
     Labels,
     /// Numbers with numbers.
     Numbers,
+    /// Vectors along the channel axis with vectors.
+    Vectors,
+    /// The cells of `detect` with boxes.
+    Boxes,
 }
 
 struct Entry {
@@ -92,9 +101,15 @@ static LIST: &[Entry] = &[
     Entry { signature: &top_k::SIGNATURE, compares: Compares::Classes, build: top_k::build },
     Entry { signature: &f1::SIGNATURE, compares: Compares::Labels, build: f1::build },
     Entry { signature: &auroc::SIGNATURE, compares: Compares::Labels, build: auroc::build },
+    Entry { signature: &miou::SIGNATURE, compares: Compares::Labels, build: miou::build },
+    Entry { signature: &map::MAP, compares: Compares::Boxes, build: map::build_map },
+    Entry { signature: &map::MAP50, compares: Compares::Boxes, build: map::build_map50 },
     Entry { signature: &rmse::SIGNATURE, compares: Compares::Numbers, build: rmse::build },
     Entry { signature: &mae::SIGNATURE, compares: Compares::Numbers, build: mae::build },
+    Entry { signature: &rel_err::SIGNATURE, compares: Compares::Numbers, build: rel_err::build },
     Entry { signature: &r2::SIGNATURE, compares: Compares::Numbers, build: r2::build },
+    Entry { signature: &angle::ANGLE, compares: Compares::Vectors, build: angle::build_angle },
+    Entry { signature: &angle::WITHIN, compares: Compares::Vectors, build: angle::build_within },
 ];
 
 fn entry(name: &str) -> &'static Entry {
@@ -111,6 +126,11 @@ pub fn build(call: &Call) -> Box<dyn Metric> {
     (entry(call.signature.name).build)(&call.args)
 }
 
+/// Whether a metric compares the cells of `detect` with boxes. [`accepts`] does not know these.
+pub fn takes_boxes(name: &str) -> bool {
+    entry(name).compares == Compares::Boxes
+}
+
 /// Whether a metric can compare a prediction of one type with a target of another.
 pub fn accepts(name: &str, prediction: &Type, target: &Type) -> Result<(), Mismatch> {
     let compares = entry(name).compares;
@@ -119,6 +139,16 @@ pub fn accepts(name: &str, prediction: &Type, target: &Type) -> Result<(), Misma
             .help("measure a head, not an input of classes or tokens"));
     }
     let (dims, labels) = (prediction.inner(), target.inner());
+    if compares == Compares::Boxes {
+        let fits = matches!((&dims[..], &labels[..]), ([_, width], [_, 5]) if *width > BEHIND);
+        return if fits && target.dtype == DType::F32 {
+            Ok(())
+        } else {
+            let (got, truth) = (prediction.example(), target.example());
+            Err(Mismatch::new(format!("`{name}` compares boxes, and got {got} for a target of {truth}"))
+                .help("end the head in `detect`, and declare the target as `boxes[CLASSES][MOST]`"))
+        };
+    }
     if target.dtype == DType::F32 {
         if compares == Compares::Classes {
             return Err(Mismatch::new(format!(
@@ -134,9 +164,15 @@ pub fn accepts(name: &str, prediction: &Type, target: &Type) -> Result<(), Misma
             ))
             .help(format!("end the head so that it gives {want}")));
         }
+        let channels = elements::channel_axis(dims.len() + 1).map_or(1, |axis| dims[axis - 1]);
+        if compares == Compares::Vectors && channels < 2 {
+            let got = target.example();
+            return Err(Mismatch::new(format!("`{name}` compares directions, and a value of {got} has none"))
+                .help("directions are vectors, such as f32[3], or f32[3, height, width] for one at each pixel"));
+        }
         return Ok(());
     }
-    if compares == Compares::Numbers {
+    if matches!(compares, Compares::Numbers | Compares::Vectors) {
         return Err(Mismatch::new(format!("`{name}` compares numbers, and the target is of classes"))
             .help("use `accuracy`, `f1` or `auroc` for classes"));
     }

@@ -184,7 +184,7 @@ impl Dice {
     fn of_numbers(&self, inputs: &[Input]) -> Option<(f64, f64, f64)> {
         let [x, y, present] = [0, 1, 2].map(|i| inputs[i].numbers());
         let (mut both, mut each, mut some) = (0.0, 0.0, false);
-        for i in labelled(present, x.len()).flatten() {
+        for i in labelled(present, x.len()).flatten().filter(|i| !y[*i].is_nan()) {
             let (p, t) = (f64::from(sigmoid(x[i])), f64::from(y[i]));
             (both, each, some) = (both + p * t, each + p + t, true);
         }
@@ -232,7 +232,7 @@ impl Kernel for Dice {
             }
         } else if let Some((_, right, any)) = self.of_numbers(call.inputs) {
             let [x, y, present] = [0, 1, 2].map(|i| call.inputs[i].numbers());
-            for i in labelled(present, x.len()).flatten() {
+            for i in labelled(present, x.len()).flatten().filter(|i| !y[*i].is_nan()) {
                 let p = sigmoid(x[i]);
                 dx.data[i] -= (dy * (right * f64::from(y[i]) + any)) as f32 * p * (1.0 - p);
             }

@@ -10,13 +10,13 @@ use crate::ops::l1::{L1, sign};
 use crate::ops::mse::Mse;
 use crate::ops::smooth_l1::SmoothL1;
 
-/// The mean of `value(x, y)` over the rows with a label.
+/// The mean of `value(x, y)` over the rows with a label, where the number of the target is there.
 fn mean(inputs: &[Input], value: impl Fn(f32, f32) -> f32) -> f32 {
     let [x, y, present] = [0, 1, 2].map(|i| inputs[i].numbers());
     let (mut sum, mut count) = (0.0f64, 0);
     for range in labelled(present, x.len()) {
-        count += range.len();
-        sum += x[range.clone()].iter().zip(&y[range]).map(|(x, y)| f64::from(value(*x, *y))).sum::<f64>();
+        let pairs = x[range.clone()].iter().zip(&y[range]).filter(|(_, y)| !y.is_nan());
+        sum += pairs.inspect(|_| count += 1).map(|(x, y)| f64::from(value(*x, *y))).sum::<f64>();
     }
     if count == 0 { 0.0 } else { (sum / count as f64) as f32 }
 }
@@ -26,9 +26,9 @@ fn slopes(call: &Backward, gradients: &mut [Option<Gradient>], slope: impl Fn(f3
     let [x, y, present] = [0, 1, 2].map(|i| call.inputs[i].numbers());
     let Some(dx) = &mut gradients[0] else { return };
     let width = x.len() / present.len().max(1);
-    let rows = present.iter().filter(|p| **p != 0.0).count();
-    let scale = call.cotangent[0] / (rows * width).max(1) as f32;
-    dx.set(|i| if present[i / width] == 0.0 { 0.0 } else { scale * slope(x[i], y[i]) });
+    let count = labelled(present, x.len()).flatten().filter(|i| !y[*i].is_nan()).count();
+    let scale = call.cotangent[0] / count.max(1) as f32;
+    dx.set(|i| if present[i / width] == 0.0 || y[i].is_nan() { 0.0 } else { scale * slope(x[i], y[i]) });
 }
 
 /// Inputs: prediction, target, presence. `value` and `slope` are functions of the op, the prediction and the target.
@@ -88,7 +88,8 @@ means!(
 /// The error from which `berhu` is squared.
 fn turn(op: &Berhu, inputs: &[Input]) -> f32 {
     let [x, y, present] = [0, 1, 2].map(|i| inputs[i].numbers());
-    let errors = labelled(present, x.len()).flatten().map(|i| (x[i] - y[i]).abs());
+    let given = labelled(present, x.len()).flatten().filter(|i| !y[*i].is_nan());
+    let errors = given.map(|i| (x[i] - y[i]).abs());
     op.threshold as f32 * errors.fold(0.0, f32::max)
 }
 

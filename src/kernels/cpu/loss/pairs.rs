@@ -1,4 +1,4 @@
-//! Losses that look at more than one pair of numbers at a time: `cosine` at rows, `silog` at all of a batch.
+//! Losses that look at more than one pair of numbers at a time: `cosine` at vectors, `silog` at all of a batch.
 
 use super::labelled;
 use crate::kernels::cpu::math::sum_pairs;
@@ -9,10 +9,51 @@ use crate::ops::silog::Silog;
 /// Below this length a vector counts as having it.
 const SHORTEST: f32 = 1e-8;
 
-/// The inverse length of a vector, and whether it is that of the shortest.
-fn inverse(x: &[f32]) -> (f32, bool) {
-    let length = sum_pairs(x, x, |a, b| a * b).sqrt();
-    if length < SHORTEST { (1.0 / SHORTEST, true) } else { (1.0 / length, false) }
+/// A vector along the channels: of a row, a token or a pixel.
+#[derive(Clone, Copy)]
+struct Place {
+    start: usize,
+    stride: usize,
+    width: usize,
+}
+
+impl Place {
+    fn indices(self) -> impl Iterator<Item = usize> {
+        (0..self.width).map(move |k| self.start + k * self.stride)
+    }
+
+    /// `Σ x · y`.
+    fn dot(self, x: &[f32], y: &[f32]) -> f32 {
+        if self.stride == 1 {
+            let range = self.start..self.start + self.width;
+            return sum_pairs(&x[range.clone()], &y[range], |a, b| a * b);
+        }
+        self.indices().map(|i| f64::from(x[i]) * f64::from(y[i])).sum::<f64>() as f32
+    }
+
+    /// The inverse length of a vector, and whether it is that of the shortest.
+    fn inverse(self, x: &[f32]) -> (f32, bool) {
+        let length = self.dot(x, x).sqrt();
+        if length < SHORTEST { (1.0 / SHORTEST, true) } else { (1.0 / length, false) }
+    }
+}
+
+/// The vectors that count: of a row with a label, with every true number there.
+fn places<'a>(y: &'a [f32], present: &'a [f32], dims: &[usize]) -> impl Iterator<Item = Place> + 'a {
+    let (width, stride) = match *dims {
+        [_, channels, h, w] => (channels, h * w),
+        [.., width] if dims.len() > 1 => (width, 1),
+        _ => (1, 1),
+    };
+    let vectors = y.len() / present.len().max(1) / width;
+    let of_row = move |row: usize| {
+        (0..vectors).map(move |v| {
+            let start = row * vectors * width + v / stride * stride * width + v % stride;
+            Place { start, stride, width }
+        })
+    };
+    let rows = present.iter().enumerate().filter(|(_, p)| **p != 0.0).map(|(row, _)| row);
+    rows.flat_map(of_row).filter(|place| place.indices().all(|i| !y[i].is_nan()))
 }
 
 /// Inputs: prediction, target, presence.
@@ -21,15 +62,14 @@ impl Kernel for Cosine {
         true
     }
 
-    fn forward(&self, inputs: &[Input], _: &Shapes, output: &mut [f32]) {
+    fn forward(&self, inputs: &[Input], shapes: &Shapes, output: &mut [f32]) {
         let [x, y, present] = [0, 1, 2].map(|i| inputs[i].numbers());
-        let (mut sum, mut rows) = (0.0f64, 0);
-        for range in labelled(present, x.len()) {
-            let (x, y) = (&x[range.clone()], &y[range]);
-            sum += f64::from(sum_pairs(x, y, |a, b| a * b) * inverse(x).0 * inverse(y).0);
-            rows += 1;
+        let (mut sum, mut count) = (0.0f64, 0u32);
+        for place in places(y, present, &shapes.inputs[0]) {
+            sum += f64::from(place.dot(x, y) * place.inverse(x).0 * place.inverse(y).0);
+            count += 1;
         }
-        output[0] = if rows == 0 { 0.0 } else { (1.0 - sum / f64::from(rows)) as f32 };
+        output[0] = if count == 0 { 0.0 } else { (1.0 - sum / f64::from(count)) as f32 };
     }
 
     /// With the inverse lengths f and g, the cosine's gradient is `f · g · (y − f² · x · Σ x · y)`.
@@ -39,13 +79,12 @@ impl Kernel for Cosine {
         if !dx.add {
             dx.data.fill(0.0);
         }
-        let scale = -call.cotangent[0] / labelled(present, x.len()).count().max(1) as f32;
-        for range in labelled(present, x.len()) {
-            let (x, y, dx) = (&x[range.clone()], &y[range.clone()], &mut dx.data[range]);
-            let ((f, short), (g, _)) = (inverse(x), inverse(y));
-            let along = if short { 0.0 } else { f * f * sum_pairs(x, y, |a, b| a * b) };
-            let all = dx.iter_mut().zip(x).zip(y);
-            all.for_each(|((dx, x), y)| *dx += scale * f * g * (y - along * x));
+        let places = || places(y, present, &call.shapes.inputs[0]);
+        let scale = -call.cotangent[0] / places().count().max(1) as f32;
+        for place in places() {
+            let ((f, short), (g, _)) = (place.inverse(x), place.inverse(y));
+            let along = if short { 0.0 } else { f * f * place.dot(x, y) };
+            place.indices().for_each(|i| dx.data[i] += scale * f * g * (y[i] - along * x[i]));
         }
     }
 }
