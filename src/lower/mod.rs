@@ -91,7 +91,12 @@ fn finish(
     for measure in &model.measures {
         let target = model.target(&measure.target).expect("resolved");
         let Some(&prediction) = values.get(&measure.head) else { continue };
-        diagnostics.0.extend(check::measure(measure, graph.ty(prediction), target));
+        diagnostics.0.extend(check::measure(
+            measure,
+            model.coding(&measure.head, &measure.target),
+            graph.ty(prediction),
+            target,
+        ));
     }
     if terms.len() == model.terms.len() {
         let balancer = balancers::find(model.balance.signature.name).expect("bound to a balancer");

@@ -8,9 +8,10 @@
 //! An op is one file and one line in the list at the end of this file. Beside the ops stand [`value`], what definitions
 //! compute with; [`operation`], what an op says about itself; [`sound`], the few tape ops that dfdx lacks or gets
 //! wrong; [`epilogue`], what an op may do to its result before it leaves; [`precision`], the numbers a product is computed in;
-//! [`window`] and [`presence`], what convolutions and pools, and what losses, have in common; and [`pullback`], an op with its
+//! [`window`] and [`presence`], what convolutions and pools, and what losses, have in common; [`chain`], sequences of labels; and [`pullback`], an op with its
 //! gradient for one cotangent.
 
+pub mod chain;
 pub mod epilogue;
 pub mod operation;
 pub mod precision;
@@ -159,9 +160,12 @@ ops! {
     relayout::Relayout,
     slice::Slice,
     present::Present,
+    potentials::Potentials,
 
     cross_entropy::CrossEntropy,
     focal::Focal,
+    ordinal::Ordinal,
+    crf::Crf,
     dice::Dice,
     bce_with_logits::BceWithLogits,
     mse::Mse,

@@ -9,6 +9,7 @@ pub mod adapters;
 pub mod backbones;
 pub mod balancers;
 pub mod cell;
+pub mod coding;
 pub mod layers;
 pub mod losses;
 pub mod metrics;

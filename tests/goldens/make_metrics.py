@@ -1,12 +1,13 @@
-"""Writes metrics.json: what scikit-learn says of fixed predictions, for tests/metrics.rs.
+"""Writes metrics.json: what scikit-learn and seqeval say of fixed predictions, for tests/metrics.rs.
 
-Run with scikit-learn 1.5 or newer: python tests/goldens/make_metrics.py
+Run with scikit-learn 1.5 and seqeval 1.2 or newer: python tests/goldens/make_metrics.py
 """
 
 import json
 import pathlib
 
 import numpy as np
+import seqeval.metrics
 from sklearn import metrics
 
 ROWS = 24
@@ -65,6 +66,23 @@ for outputs in (1, 3):
     case("rmse", {}, x, y, metrics.root_mean_squared_error(y64, x64))
     case("mae", {}, x, y, metrics.mean_absolute_error(y64, x64))
     case("r2", {}, x, y, metrics.r2_score(y64, x64))
+
+# Ordered classes: how far off the decision is.
+case("mae", {}, logits, classes, metrics.mean_absolute_error(classes, named))
+
+# Tags of sequences by seqeval, 1.2 or newer: wrong beginnings, kinds that change inside, places without a label.
+names = ["O", "B-PLACE", "I-PLACE", "B-PERSON", "I-PERSON"]
+tags = rng.choice(5, (ROWS, 9), p=[0.4, 0.15, 0.2, 0.1, 0.15])
+scores = (rng.normal(size=(ROWS, 9, 5)) + 2.5 * np.eye(5)[tags]).astype(np.float32)
+tags[:, 7:][rng.random((ROWS, 2)) < 0.5] = -1
+tags[2::3, 3] = -1
+tags[:, 0] = np.maximum(tags[:, 0], 0)
+rows = [np.flatnonzero(row >= 0) for row in tags]
+true = [[names[k] for k in row[keep]] for row, keep in zip(tags, rows)]
+said = [[names[k] for k in row[keep].argmax(-1)] for row, keep in zip(scores, rows)]
+for average in ("micro", "macro"):
+    case("entity_f1", {"average": average}, scores, tags, seqeval.metrics.f1_score(true, said, average=average))
+    cases[-1]["names"] = names
 
 path = pathlib.Path(__file__).with_name("metrics.json")
 path.write_text(json.dumps(cases, separators=(",", ":")).replace('{"name"', '\n{"name"') + "\n")

@@ -112,4 +112,5 @@ parts! {
         npz,
         idx,
         folder,
+        agreement,
 }

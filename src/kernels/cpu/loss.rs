@@ -3,6 +3,7 @@
 mod classes;
 mod errors;
 mod pairs;
+mod steps;
 
 use super::{Backward, Gradient, Input, Kernel, Shapes};
 use crate::ops::uncertainty::Uncertainty;

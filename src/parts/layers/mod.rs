@@ -11,6 +11,7 @@ mod class_token;
 mod concat;
 mod conv;
 mod conv_transpose;
+mod crf;
 mod dropout;
 mod embedding;
 mod encoder;
@@ -78,6 +79,7 @@ pub static LAYERS: &[&dyn Layer] = &[
     &encoder::Encoder,
     &mean_tokens::MeanTokens,
     &class_token::FirstToken,
+    &crf::Crf,
     &unit_length::UnitLength,
     &flatten::Flatten,
     &flatten::Tokens,

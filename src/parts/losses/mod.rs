@@ -5,16 +5,19 @@
 
 use crate::base::signature::{Args, Kind, Param, Signature};
 use crate::ops::Op;
+use crate::parts::coding::Coding;
 
 mod bce;
 mod berhu;
 mod cosine;
+mod crf;
 mod cross_entropy;
 mod dice;
 mod focal;
 mod huber;
 mod l1;
 mod mse;
+mod ordinal;
 mod silog;
 mod smooth_l1;
 
@@ -23,9 +26,18 @@ mod smooth_l1;
 pub enum Takes {
     /// Class numbers; the head gives one value for each class.
     Classes,
+    /// Class numbers; the head says otherwise which one.
+    Coded(Coding),
     /// Numbers of the same shape as the head's.
     Numbers,
     Either,
+}
+
+impl Takes {
+    /// How the values of the head stand for classes, where they do.
+    pub fn coding(self) -> Coding {
+        if let Takes::Coded(coding) = self { coding } else { Coding::Scores }
+    }
 }
 
 pub struct Loss {
@@ -41,6 +53,8 @@ pub struct Loss {
 pub static LOSSES: &[&Loss] = &[
     &cross_entropy::CROSS_ENTROPY,
     &focal::FOCAL,
+    &ordinal::ORDINAL,
+    &crf::CRF,
     &bce::BCE,
     &mse::MSE,
     &l1::L1,

@@ -10,6 +10,7 @@
 pub mod accuracy;
 pub mod auroc;
 pub mod elements;
+pub mod entity_f1;
 pub mod f1;
 pub mod mae;
 pub mod r2;
@@ -19,6 +20,7 @@ pub mod top_k;
 use crate::base::signature::{Args, Call, Kind, Param, Signature};
 use crate::base::{DType, Type};
 use crate::ops::Mismatch;
+use crate::parts::coding::Coding;
 
 /// Logits or numbers of one batch.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +40,9 @@ pub enum Truth<'a> {
 }
 
 pub trait Metric: Send {
+    /// Tells the names of the classes, before any batch, where the spec has them.
+    fn names(&mut self, _names: &[String]) {}
+
     /// Adds a batch whose types [`accepts`] has checked. `present` has one entry per row, 0 where its label is missing.
     fn update(&mut self, prediction: Prediction, truth: Truth, present: &[f32]);
 
@@ -78,23 +83,30 @@ enum Compares {
     Labels,
     /// Numbers with numbers.
     Numbers,
+    /// Numbers with numbers, or ordered classes by their numbers.
+    Distances,
+    /// The tags of sequences, which are classes with names.
+    Tags,
 }
 
 struct Entry {
     signature: &'static Signature,
     compares: Compares,
+    /// Whether it asks more of scores than which class comes first.
+    ranks: bool,
     build: fn(&Args) -> Box<dyn Metric>,
 }
 
 /// Every metric.
 static LIST: &[Entry] = &[
-    Entry { signature: &accuracy::SIGNATURE, compares: Compares::Labels, build: accuracy::build },
-    Entry { signature: &top_k::SIGNATURE, compares: Compares::Classes, build: top_k::build },
-    Entry { signature: &f1::SIGNATURE, compares: Compares::Labels, build: f1::build },
-    Entry { signature: &auroc::SIGNATURE, compares: Compares::Labels, build: auroc::build },
-    Entry { signature: &rmse::SIGNATURE, compares: Compares::Numbers, build: rmse::build },
-    Entry { signature: &mae::SIGNATURE, compares: Compares::Numbers, build: mae::build },
-    Entry { signature: &r2::SIGNATURE, compares: Compares::Numbers, build: r2::build },
+    Entry { signature: &accuracy::SIGNATURE, compares: Compares::Labels, ranks: false, build: accuracy::build },
+    Entry { signature: &top_k::SIGNATURE, compares: Compares::Classes, ranks: true, build: top_k::build },
+    Entry { signature: &f1::SIGNATURE, compares: Compares::Labels, ranks: false, build: f1::build },
+    Entry { signature: &entity_f1::SIGNATURE, compares: Compares::Tags, ranks: false, build: entity_f1::build },
+    Entry { signature: &auroc::SIGNATURE, compares: Compares::Labels, ranks: true, build: auroc::build },
+    Entry { signature: &rmse::SIGNATURE, compares: Compares::Numbers, ranks: false, build: rmse::build },
+    Entry { signature: &mae::SIGNATURE, compares: Compares::Distances, ranks: false, build: mae::build },
+    Entry { signature: &r2::SIGNATURE, compares: Compares::Numbers, ranks: false, build: r2::build },
 ];
 
 fn entry(name: &str) -> &'static Entry {
@@ -111,16 +123,16 @@ pub fn build(call: &Call) -> Box<dyn Metric> {
     (entry(call.signature.name).build)(&call.args)
 }
 
-/// Whether a metric can compare a prediction of one type with a target of another.
-pub fn accepts(name: &str, prediction: &Type, target: &Type) -> Result<(), Mismatch> {
-    let compares = entry(name).compares;
+/// Whether a metric can compare a prediction of one type, decoded from what the head gives, with a target of another.
+pub fn accepts(name: &str, coding: Coding, prediction: &Type, target: &Type) -> Result<(), Mismatch> {
+    let (compares, ranks) = (entry(name).compares, entry(name).ranks);
     if prediction.dtype != DType::F32 {
         return Err(Mismatch::new(format!("`{name}` takes a prediction of numbers, and got {}", prediction.example()))
             .help("measure a head, not an input of classes or tokens"));
     }
     let (dims, labels) = (prediction.inner(), target.inner());
     if target.dtype == DType::F32 {
-        if compares == Compares::Classes {
+        if matches!(compares, Compares::Classes | Compares::Tags) {
             return Err(Mismatch::new(format!(
                 "`{name}` compares with classes, and the target is {}",
                 target.example()
@@ -136,9 +148,14 @@ pub fn accepts(name: &str, prediction: &Type, target: &Type) -> Result<(), Misma
         }
         return Ok(());
     }
-    if compares == Compares::Numbers {
+    let distances = compares == Compares::Distances && coding != Coding::Steps;
+    if compares == Compares::Numbers || distances {
         return Err(Mismatch::new(format!("`{name}` compares numbers, and the target is of classes"))
             .help("use `accuracy`, `f1` or `auroc` for classes"));
+    }
+    if ranks && coding != Coding::Scores {
+        return Err(Mismatch::new(format!("`{name}` compares scores of classes, and this head only names them"))
+            .help("use `accuracy` or `f1`"));
     }
     let shape = prediction.example();
     let Some(axis) = elements::channel_axis(dims.len() + 1) else {
