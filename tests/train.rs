@@ -1,6 +1,7 @@
 //! Training: against PyTorch, resumed, frozen, with labels missing, and on the embedded data.
 
 pub mod adapting;
+mod coded;
 mod features;
 mod frozen;
 mod frozen_norms;

@@ -70,6 +70,9 @@ for outputs in (1, 3):
 # Ordered classes: how far off the decision is.
 case("mae", {}, logits, classes, metrics.mean_absolute_error(classes, named))
 
+# A vector of labels is right as a whole or not at all.
+case("exact", {}, scores, truth, metrics.accuracy_score(labels, scores > 0))
+
 # Tags of sequences by seqeval, 1.2 or newer: wrong beginnings, kinds that change inside, places without a label.
 names = ["O", "B-PLACE", "I-PLACE", "B-PERSON", "I-PERSON"]
 tags = rng.choice(5, (ROWS, 9), p=[0.4, 0.15, 0.2, 0.1, 0.15])

@@ -117,5 +117,6 @@ parts! {
         categories,
         bytes,
         wordpiece,
+        word_labels,
         forget,
 }

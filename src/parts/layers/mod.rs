@@ -30,6 +30,7 @@ mod residual;
 mod segment;
 mod slice;
 mod spatial;
+mod transpose;
 mod unit_length;
 mod upsample;
 
@@ -84,6 +85,7 @@ pub static LAYERS: &[&dyn Layer] = &[
     &flatten::Flatten,
     &flatten::Tokens,
     &reshape::Reshape,
+    &transpose::Transpose,
     &slice::Slice,
     &upsample::Upsample,
     &residual::Residual,

@@ -11,6 +11,7 @@ pub mod accuracy;
 pub mod auroc;
 pub mod elements;
 pub mod entity_f1;
+pub mod exact;
 pub mod f1;
 pub mod mae;
 pub mod r2;
@@ -100,6 +101,7 @@ struct Entry {
 /// Every metric.
 static LIST: &[Entry] = &[
     Entry { signature: &accuracy::SIGNATURE, compares: Compares::Labels, ranks: false, build: accuracy::build },
+    Entry { signature: &exact::SIGNATURE, compares: Compares::Labels, ranks: false, build: exact::build },
     Entry { signature: &top_k::SIGNATURE, compares: Compares::Classes, ranks: true, build: top_k::build },
     Entry { signature: &f1::SIGNATURE, compares: Compares::Labels, ranks: false, build: f1::build },
     Entry { signature: &entity_f1::SIGNATURE, compares: Compares::Tags, ranks: false, build: entity_f1::build },
