@@ -86,7 +86,7 @@ KINDS = [
 
 
 def kind(tag):
-    tag = tag.lower().removeprefix("fw-")
+    tag = tag.lower().removeprefix("fw-").split("-")[0]
     if not any(c.isalpha() or c == "*" for c in tag):
         return "PUNCT"
     fits = [(len(start), name) for name, starts in KINDS for start in starts.split() if tag.startswith(start)]
