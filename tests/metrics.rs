@@ -6,12 +6,18 @@ use super::parts::{call, floats, given, singles};
 use mtlc::base::signature::Value;
 use mtlc::base::{DType, Type};
 use mtlc::parts::boxes::{Found, suppressed};
+use mtlc::parts::coding::Coding;
 use mtlc::parts::metrics::map::MeanPrecision;
 use mtlc::parts::metrics::{self, Direction, Metric, Prediction, Truth};
 use serde_json::Value as Json;
 
+/// The names of the classes of whatever reads names.
+const TAGS: [&str; 5] = ["O", "B-PLACE", "I-PLACE", "B-PERSON", "I-PERSON"];
+
 fn metric(name: &str, arguments: &[(&str, Value)]) -> Box<dyn Metric> {
-    metrics::build(&call(&metrics::signatures(), name, arguments))
+    let mut metric = metrics::build(&call(&metrics::signatures(), name, arguments));
+    metric.names(&TAGS.map(String::from));
+    metric
 }
 
 /// A batch of classes or numbers, owned.
@@ -74,6 +80,7 @@ fn metrics_agree_with_others_whatever_the_batches() {
     for case in golden.as_array().unwrap() {
         let (name, arguments) = (case["name"].as_str().unwrap(), given(&case["arguments"]));
         seen.insert(name);
+        assert!(case.get("names").is_none_or(|names| *names == serde_json::json!(TAGS)));
         let dims: Vec<usize> = floats(&case["dims"]).iter().map(|&n| n as usize).collect();
         let (values, truth) = (singles(&case["prediction"]), singles(&case["truth"]));
         let boxes = name.starts_with("map");
@@ -252,7 +259,7 @@ fn metrics_accept_the_types_they_can_compare() {
         ("auroc", f32s(&[4]), f32s(&[4])),
         ("rmse", f32s(&[1, 8, 9]), f32s(&[1, 8, 9])),
     ] {
-        assert_eq!(metrics::accepts(name, &prediction, &target), Ok(()), "{name}");
+        assert_eq!(metrics::accepts(name, Coding::Scores, &prediction, &target), Ok(()), "{name}");
     }
     let refusals = [
         ("rmse", f32s(&[3]), ids(&[])),
@@ -266,9 +273,57 @@ fn metrics_accept_the_types_they_can_compare() {
         ("angle", f32s(&[1, 8, 8]), f32s(&[1, 8, 8])),
         ("accuracy", ids(&[3]), ids(&[])),
     ];
+    // Ordered classes are numbers, as far as distances go; what only names classes cannot be ranked.
+    assert_eq!(metrics::accepts("mae", Coding::Steps, &f32s(&[3]), &ids(&[])), Ok(()));
+    assert!(metrics::accepts("mae", Coding::Scores, &f32s(&[3]), &ids(&[])).is_err());
+    assert!(metrics::accepts("auroc", Coding::Steps, &f32s(&[3]), &ids(&[])).is_err());
+    assert!(metrics::accepts("top_k", Coding::Chain, &f32s(&[7, 3]), &ids(&[7])).is_err());
     let messages = refusals.map(|(name, prediction, target)| {
-        let mismatch = metrics::accepts(name, &prediction, &target).unwrap_err();
+        let mismatch = metrics::accepts(name, Coding::Scores, &prediction, &target).unwrap_err();
         format!("{}\n  help: {}", mismatch.message, mismatch.help.as_deref().unwrap_or("-"))
     });
     insta::assert_snapshot!(messages.join("\n"));
+}
+
+#[test]
+fn entities_are_whole_or_wrong() {
+    // One row of tags against another, as seqeval's documentation shows them.
+    let tags = |text: &str| -> Vec<usize> {
+        text.split(' ').map(|tag| TAGS.iter().position(|t| *t == tag).expect("a tag")).collect()
+    };
+    let measure = |truth: &str, named: &str| {
+        let (truth, named) = (tags(truth), tags(named));
+        let scores: Vec<f32> = named.iter().flat_map(|&n| (0..5).map(move |c| f32::from(u8::from(c == n)))).collect();
+        let ids: Vec<i64> = truth.iter().map(|&t| t as i64).collect();
+        Batch::classes(&[1, truth.len(), 5], &scores, &ids).measure("entity_f1", &[])
+    };
+    assert_eq!(measure("O B-PLACE I-PLACE O B-PERSON", "O B-PLACE I-PLACE O O"), Some(2.0 / 3.0));
+    // Half of an entity is none, and one that begins with an inside tag is one.
+    assert_eq!(measure("O B-PLACE I-PLACE O", "O B-PLACE O O"), Some(0.0));
+    assert_eq!(measure("O B-PLACE I-PLACE O", "O I-PLACE I-PLACE O"), Some(1.0));
+    // Two side by side are two, and a kind that changes begins another.
+    assert_eq!(measure("B-PLACE B-PLACE", "B-PLACE I-PLACE"), Some(0.0));
+    assert_eq!(measure("B-PLACE B-PERSON", "I-PLACE I-PERSON"), Some(1.0));
+    assert_eq!(measure("O O", "O O"), None);
+    assert_eq!(measure("O O", "O B-PLACE"), Some(0.0));
+}
+
+#[test]
+fn what_a_head_codes_becomes_scores() {
+    let everywhere = |_: usize, _: usize| true;
+    // So many classes as logits are above 0; a NaN names none.
+    let steps = [-1.0, -2.0, 3.0, -1.0, 3.0, 1.0, f32::NAN, 0.0];
+    let (scores, dims) = Coding::Steps.scores(&steps, &[4, 2], everywhere);
+    assert_eq!((dims, &scores[..9]), (vec![4, 3], &[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0][..]));
+    assert!(scores[9..].iter().all(|x| x.is_nan()));
+    // At each pixel: the steps lie on the second axis.
+    let (scores, dims) = Coding::Steps.scores(&[1.0, -1.0], &[1, 1, 1, 2], everywhere);
+    assert_eq!((dims, scores), (vec![1, 2, 1, 2], vec![0.0, 1.0, 1.0, 0.0]));
+    // A chain of two labels that must change, and of which the first place does not count.
+    let place = [0.0, 5.0, 5.0, 0.0, 1.0, 0.0, 0.0, 0.0];
+    let (scores, dims) = Coding::Chain.scores(&place.repeat(3), &[1, 3, 8], |_, place| place > 0);
+    assert_eq!((dims, scores), (vec![1, 3, 2], vec![0.0, 0.0, 1.0, 0.0, 0.0, 1.0]));
+    for coding in [Coding::Scores, Coding::Chain, Coding::Steps] {
+        assert_eq!(coding.classes(coding.width(7)), Some(7));
+    }
 }

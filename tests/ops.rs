@@ -3,6 +3,7 @@
 //!
 //! The cases stand in `goldens/`, see `goldens/README.md`. Two numbers agree when `|a − b| ≤ 10⁻⁵ · max(1, |b|)`.
 
+mod chains;
 mod convolution;
 mod depthwise;
 mod detection;
@@ -342,7 +343,7 @@ fn losses_do_not_see_absent_rows() {
             checked.insert(case.op.name());
         }
     }
-    assert_eq!(checked.len(), 12, "{checked:?}");
+    assert_eq!(checked.len(), 14, "{checked:?}");
 }
 
 /// The cost of an op is counted for one example, and a multiplication with an addition counts twice.

@@ -1,9 +1,10 @@
 //! Training: against PyTorch, resumed, frozen, with labels missing, and on the embedded data.
 
 pub mod adapting;
+mod coded;
+mod dense;
 mod drawn;
 mod dropout;
-mod dense;
 mod features;
 mod frozen;
 mod frozen_norms;

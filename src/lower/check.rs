@@ -7,6 +7,7 @@ use crate::model::{Measure, Model, Phase, Port, Selection, Term};
 use crate::ops::detect::BEHIND;
 use crate::parts::adapters;
 use crate::parts::cell::Hold;
+use crate::parts::coding::Coding;
 use crate::parts::losses::Takes;
 use crate::parts::metrics::{self, elements::channel_axis};
 use std::cell::RefCell;
@@ -118,8 +119,10 @@ pub fn loss(term: &Term, takes: Takes, prediction: &Type, target: &Port) -> Opti
     match (&target.ty.classes, takes) {
         (Some(_), Takes::Numbers) => wrong(format!("`{name}` compares numbers, and `{}` has classes", term.target))
             .map(|d| d.help("`cross_entropy` takes classes")),
-        (None, Takes::Classes) => wrong(format!("`{name}` takes classes, and `{}` has numbers", term.target))
-            .map(|d| d.help("`mse` or `huber` take numbers")),
+        (None, Takes::Classes | Takes::Coded(_)) => {
+            wrong(format!("`{name}` takes classes, and `{}` has numbers", term.target))
+                .map(|d| d.help("`mse` or `huber` take numbers"))
+        }
         (Some(classes), _)
             if term.loss.args.has("weights") && term.loss.args.list("weights").len() != classes.count =>
         {
@@ -131,11 +134,22 @@ pub fn loss(term: &Term, takes: Takes, prediction: &Type, target: &Port) -> Opti
         (Some(classes), _) => {
             let given = channel_axis(prediction.rank()).map(|axis| prediction.dims[axis]);
             match given {
-                Some(Dim::Size(n)) if n != classes.count => wrong(format!(
-                    "the head `{}` tells {n} classes apart, and `{}` has {}",
-                    term.head, term.target, classes.count
-                ))
-                .map(|d| d.help(format!("let the head end in {} values", classes.count))),
+                Some(Dim::Size(n)) if n != takes.coding().width(classes.count) => {
+                    let (coding, count) = (takes.coding(), classes.count);
+                    wrong(match coding {
+                        Coding::Scores => format!(
+                            "the head `{}` tells {n} classes apart, and `{}` has {count}",
+                            term.head, term.target
+                        ),
+                        _ => format!(
+                            "the head `{}` gives {n} values, and `{name}` takes {} for the {count} classes of `{}`",
+                            term.head,
+                            coding.width(count),
+                            term.target
+                        ),
+                    })
+                    .map(|d| d.help(coding.ending(count)))
+                }
                 _ => places(term, prediction, target),
             }
         }
@@ -244,14 +258,34 @@ pub fn written(ty: &FieldType) -> String {
 }
 
 /// Whether a metric can compare a head's values with a target.
-pub fn measure(measure: &Measure, prediction: &Type, target: &Port) -> Option<Diagnostic> {
+pub fn measure(measure: &Measure, coding: Coding, prediction: &Type, target: &Port) -> Option<Diagnostic> {
     let name = measure.metric.signature.name;
     let place = |message: String| {
         let diagnostic = Diagnostic::error(message).at(measure.span).label(target.span, "the target");
         diagnostic.note(format!("the head `{}` gives {}", measure.head, prediction.example()))
     };
-    if let Err(mismatch) = metrics::accepts(name, prediction, &target.ty.ty) {
+    // Where the values are none of the coding, the loss has said so.
+    let decoded = coding.decoded(prediction).unwrap_or_else(|| prediction.clone());
+    if let Err(mismatch) = metrics::accepts(name, coding, &decoded, &target.ty.ty) {
         return Some(mismatch.help.into_iter().fold(place(mismatch.message), Diagnostic::help));
+    }
+    let prediction = &decoded;
+    if name == "entity_f1" {
+        let names = target.ty.classes.as_ref().and_then(|classes| classes.names.as_deref());
+        let help = "name the classes: `class[\"O\", \"B-PLACE\", \"I-PLACE\"][48]`";
+        let Some(names) = names else {
+            return Some(
+                place(format!("`{name}` reads the names of tags, and `{}` has none", measure.target)).help(help),
+            );
+        };
+        if let Some(other) = names.iter().find(|name| metrics::entity_f1::tag(name).is_none()) {
+            let message = format!("`{name}` reads tags, and `{}` has the class `{other}`", measure.target);
+            return Some(place(message).help("a tag is `O`, `B-KIND` or `I-KIND`, for any kind of entity"));
+        }
+        if target.ty.ty.inner().len() != 1 {
+            let message = format!("`{name}` measures sequences, and `{}` is {}", measure.target, written(&target.ty));
+            return Some(place(message).help(help));
+        }
     }
     let given = channel_axis(prediction.rank()).map(|axis| prediction.dims[axis]);
     if let (Some(classes), "top_k") = (&target.ty.classes, name)

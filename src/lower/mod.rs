@@ -109,9 +109,10 @@ fn finish(
         let target = model.target(&measure.target).expect("resolved");
         let Some(&prediction) = values.get(&measure.head) else { continue };
         let takes = metrics::takes_boxes(measure.metric.signature.name);
+        let coding = model.coding(&measure.head, &measure.target);
         diagnostics.0.extend(match target.ty.is_boxes() || takes {
             true => check::boxes(&measure.into(), takes, graph.is_detector(prediction), graph.ty(prediction), target),
-            false => check::measure(measure, graph.ty(prediction), target),
+            false => check::measure(measure, coding, graph.ty(prediction), target),
         });
     }
     if terms.len() == model.terms.len() {

@@ -38,6 +38,8 @@ use crate::base::Span;
 use crate::base::signature::{Args, Call};
 use crate::data::{DataSpec, FieldType, Split};
 use crate::parts::cell::Hold;
+use crate::parts::coding::Coding;
+use crate::parts::losses;
 use crate::weights::Rules;
 
 /// A complete, typed model.
@@ -170,6 +172,14 @@ impl Model {
 
     pub fn heads(&self) -> impl Iterator<Item = &Network> {
         self.networks.iter().filter(|n| n.kind == NetworkKind::Head)
+    }
+
+    /// How the values of a head stand for the classes of a target: as its loss takes them.
+    pub fn coding(&self, head: &str, target: &str) -> Coding {
+        let own = |term: &&Term| term.head == head && term.target == target;
+        let term = self.terms.iter().find(own).or_else(|| self.terms.iter().find(|term| term.head == head));
+        let loss = term.and_then(|term| losses::find(term.loss.signature.name));
+        loss.map_or(Coding::Scores, |loss| loss.takes.coding())
     }
 
     /// Whether training rows have another value of an input each epoch, in some of the data.

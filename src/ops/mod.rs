@@ -9,10 +9,10 @@
 //! compute with; [`operation`], what an op says about itself; [`sound`], the few tape ops that dfdx lacks or gets
 //! wrong; [`epilogue`], what an op may do to its result before it leaves; [`precision`], the numbers a product is computed in;
 //! [`window`] and [`presence`], what convolutions and pools, and what losses, have in common; [`assignment`], which cells of a
-//! detector answer for which boxes; and [`pullback`], an op with its
-//! gradient for one cotangent.
+//! detector answer for which boxes; [`chain`], sequences of labels; and [`pullback`], an op with its gradient for one cotangent.
 
 pub mod assignment;
+pub mod chain;
 pub mod epilogue;
 pub mod operation;
 pub mod precision;
@@ -162,9 +162,12 @@ ops! {
     relayout::Relayout,
     slice::Slice,
     present::Present,
+    potentials::Potentials,
 
     cross_entropy::CrossEntropy,
     focal::Focal,
+    ordinal::Ordinal,
+    crf::Crf,
     dice::Dice,
     bce_with_logits::BceWithLogits,
     mse::Mse,

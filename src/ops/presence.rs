@@ -140,6 +140,12 @@ fn along_channels<T: Tape>(x: Value<T>) -> T2<T> {
 /// Scores of `[elements, classes]` and the class of each element, for the elements that count: in a present row, with
 /// an index that is neither negative, nor `ignore`, nor beyond the classes.
 pub fn classified<T: Tape>(inputs: Vec<Value<T>>, ignore: Option<i64>) -> Option<(T2<T>, Vec<usize>)> {
+    elements(inputs, |id, classes| id < classes && ignore != i64::try_from(id).ok())
+}
+
+/// The values along the channels, `[elements, channels]`, and the index of each element, for the elements that count: in a
+/// present row, with an index that is not negative and of which `counts` says so, given it and the number of channels.
+pub fn elements<T: Tape>(inputs: Vec<Value<T>>, counts: impl Fn(usize, usize) -> bool) -> Option<(T2<T>, Vec<usize>)> {
     let [prediction, target, presence] = take(inputs);
     let scores = match prediction {
         Value::R2(scores) => scores,
@@ -156,7 +162,7 @@ pub fn classified<T: Tape>(inputs: Vec<Value<T>>, ignore: Option<i64>) -> Option
     let classes = scores.shape().1;
     let target = target.ids();
     let places = target.data.len() / target.dims[0];
-    let counts = |id: i64| Some(id) != ignore && usize::try_from(id).is_ok_and(|id| id < classes);
+    let counts = |id: i64| usize::try_from(id).is_ok_and(|id| counts(id, classes));
     let elements: Vec<usize> = labelled(&presence)
         .into_iter()
         .flat_map(|row| row * places..(row + 1) * places)

@@ -8,7 +8,7 @@
 
 #![allow(clippy::disallowed_methods)]
 
-use super::value::{T1, T2, T3, Tape};
+use super::value::{T0, T1, T2, T3, Tape};
 use dfdx::prelude::{Axes, Cpu, HasShape, PutTape, ReduceShape, ReshapeTo, Shape, SplitTape, Tensor, TensorFromVec};
 
 /// The index that reads no number.
@@ -30,6 +30,22 @@ pub fn unary<S: Shape, T: Tape>(
             *dx += df(x) * dy;
         }
         **gradients.get_or_alloc_mut(&gy)? = dy;
+        Ok(())
+    });
+    y.put_tape(tape)
+}
+
+/// One number that follows from all of `x`: `f` gives it with its derivative in each number of `x`.
+pub fn scalar<S: Shape, T: Tape>(x: Tensor<S, f32, Cpu, T>, f: impl FnOnce(&[f32]) -> (f32, Vec<f32>)) -> T0<T> {
+    let (x, mut tape) = x.contiguous().split_tape();
+    let (value, slopes) = f(&x.as_vec());
+    let y = x.device().tensor_from_vec(vec![value], ());
+    let (gx, gy) = (x.ghost(), y.ghost());
+    tape.add_backward_op(move |gradients| {
+        let dy = gradients.get_or_alloc_mut(&gy)?[0];
+        for (dx, slope) in gradients.get_or_alloc_mut(&gx)?.iter_mut().zip(&slopes) {
+            *dx += slope * dy;
+        }
         Ok(())
     });
     y.put_tape(tape)

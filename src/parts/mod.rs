@@ -12,6 +12,7 @@ pub mod backbones;
 pub mod balancers;
 pub mod boxes;
 pub mod cell;
+pub mod coding;
 pub mod layers;
 pub mod losses;
 pub mod metrics;

@@ -7,6 +7,7 @@ use crate::data::{Array, Batch, Split};
 use crate::engine::{Engine, Weights};
 use crate::graph::{Graph, Purpose, ValueId};
 use crate::model::{Measure, Model};
+use crate::parts::coding::Coding;
 use crate::parts::metrics::{self, Metric, Prediction, Truth};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -59,7 +60,7 @@ pub fn evaluate_with(
     let rows = sources.rows(split);
     let mut session = engine.session(graph);
     let wanted: Vec<ValueId> = graph.outputs.iter().map(|o| o.value).collect();
-    let mut meters: Vec<Box<dyn Metric>> = model.measures.iter().map(|m| metrics::build(&m.metric)).collect();
+    let mut meters: Vec<Box<dyn Metric>> = model.measures.iter().map(|m| meter(model, m)).collect();
     let mut means: IndexMap<String, Mean> = model.terms.iter().map(|t| (t.name.clone(), Mean::default())).collect();
     let mut objective = Mean::default();
     for chunk in rows.chunks(model.train.size("batch").max(64)) {
@@ -77,7 +78,8 @@ pub fn evaluate_with(
                         model.measures.iter().zip(&mut meters).filter(|(m, _)| m.head == output.name)
                     {
                         let dims = graph.value(output.value).ty.at(batch.size);
-                        meet(measure, meter.as_mut(), value.to_vec(), &dims, &batch, &origin, sources);
+                        let coding = model.coding(&measure.head, &measure.target);
+                        meet(measure, coding, meter.as_mut(), value.to_vec(), &dims, &batch, &origin, sources);
                     }
                 }
             }
@@ -97,9 +99,21 @@ pub fn labelled(model: &Model, task: &str, batch: &Batch) -> f64 {
     batch.present[&term.target].iter().filter(|p| **p > 0.0).count() as f64
 }
 
+/// A metric before any batch.
+fn meter(model: &Model, measure: &Measure) -> Box<dyn Metric> {
+    let mut meter = metrics::build(&measure.metric);
+    let classes = model.target(&measure.target).and_then(|target| target.ty.classes.as_ref());
+    if let Some(names) = classes.and_then(|classes| classes.names.as_ref()) {
+        meter.names(names);
+    }
+    meter
+}
+
 /// Shows a batch to a metric, in the units of the data.
+#[allow(clippy::too_many_arguments, reason = "they are what a metric compares, and where it came from")]
 fn meet(
     measure: &Measure,
+    coding: Coding,
     meter: &mut dyn Metric,
     mut values: Vec<f32>,
     dims: &[usize],
@@ -110,7 +124,13 @@ fn meet(
     let present = &batch.present[&measure.target];
     match &batch.values[&measure.target] {
         Array::I64 { data, .. } => {
-            meter.update(Prediction { values: &values, dims }, Truth::Classes { ids: data }, present);
+            let places = data.len() / present.len().max(1);
+            let counts = |row: usize, place: usize| present[row] > 0.0 && data[row * places + place] >= 0;
+            let (values, dims) = match coding {
+                Coding::Scores => (values, dims.to_vec()),
+                coding => coding.scores(&values, dims, counts),
+            };
+            meter.update(Prediction { values: &values, dims: &dims }, Truth::Classes { ids: data }, present);
         }
         Array::F32 { data, .. } => {
             let mut truth = data.clone();

@@ -3,6 +3,7 @@
 //! A run is a folder. Its checkpoint holds everything that the next step depends on, so a run that was interrupted and
 //! resumed ends with the same bits as one that was not. Nothing here prints; who wants to see progress passes a [`Watch`].
 
+mod answer;
 mod balance;
 mod checkpoint;
 pub mod compare;

@@ -1,5 +1,6 @@
 //! What heads answer for rows, in the words and units of the data.
 
+use super::answer;
 use super::evaluate::invert;
 use super::sources::Sources;
 use crate::base::{DType, Result};
@@ -8,6 +9,7 @@ use crate::engine::{Engine, Weights};
 use crate::graph::{Graph, Output, ValueId};
 use crate::model::Model;
 use crate::parts::boxes;
+use crate::parts::coding::Coding;
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
@@ -16,9 +18,10 @@ pub type Row = IndexMap<String, Value>;
 
 /// Runs the heads of a serving graph over every row of the sources.
 ///
-/// A head that tells classes apart answers `{"class": …, "probability": …}`; one that finds boxes a list of
-/// `{"class": …, "score": …, "box": [x0, y0, x1, y1]}`, best first; one that learned numbers answers the number, or the
-/// list of them, in the units of the file; a head without a task, or one with an answer at each position, its raw values.
+/// A head that tells classes apart answers `{"class": …, "probability": …}`; one that does so at each place of a sequence answers the
+/// list of the classes, `null` at padding, of a chain of labels those of the best path; one that finds boxes a list of
+/// `{"class": …, "score": …, "box": [x0, y0, x1, y1]}`, best first; one that learned numbers answers the number, or the list of them, in
+/// the units of the file; a head without a task, or one with an answer at each pixel, its raw values.
 pub fn predict(
     model: &Model,
     graph: &Graph,
@@ -40,22 +43,22 @@ pub fn predict(
             let term = model.terms.iter().find(|t| t.head == output.name);
             let target = term.and_then(|t| model.target(&t.target));
             let inner = graph.value(output.value).ty.inner();
-            let classifies = classifies(model, graph, output);
+            let (answers_with, coding) = (answers_with(model, graph, output), coding(model, &output.name));
             if let Some(target) = target.filter(|t| t.ty.ty.dtype == DType::F32) {
                 invert(sources, &target.name, &origin, values);
             }
             let width = inner.iter().product::<usize>();
             for (row, answer) in answers.iter_mut().enumerate() {
                 let own = &values[row * width..][..width];
-                let value = match target {
-                    Some(target) if classifies => {
-                        let names = sources.datasets[origin[row]].class_names(&target.name);
-                        class(own, names)
+                let names = target.and_then(|t| sources.datasets[origin[row]].class_names(&t.name));
+                let value = match answers_with {
+                    Answer::Class => answer::class(own, coding, names),
+                    Answer::Sequence { places, width } => {
+                        let ids = answer::padded(graph, &batch, places);
+                        let padding = |place| ids.is_some_and(|(ids, absent)| ids[row * places + place] == absent);
+                        answer::sequence(own, [places, width], coding, names, padding)
                     }
-                    Some(target) if target.ty.is_boxes() => {
-                        let names = sources.datasets[origin[row]].class_names(&target.name);
-                        objects(own, inner[1], names)
-                    }
+                    Answer::Boxes { width } => objects(own, width, names),
                     _ if width == 1 => json!(own[0]),
                     _ => nested(own, &inner),
                 };
@@ -67,28 +70,52 @@ pub fn predict(
     Ok(())
 }
 
-/// Whether a head answers with one class for each row.
-fn classifies(model: &Model, graph: &Graph, output: &Output) -> bool {
+/// What a head answers with.
+#[derive(Clone, Copy, PartialEq)]
+enum Answer {
+    /// One class for each row.
+    Class,
+    /// A class at each place of a sequence.
+    Sequence {
+        places: usize,
+        width: usize,
+    },
+    /// The boxes of an image, of cells of so many values.
+    Boxes {
+        width: usize,
+    },
+    Numbers,
+}
+
+fn answers_with(model: &Model, graph: &Graph, output: &Output) -> Answer {
     let term = model.terms.iter().find(|t| t.head == output.name);
     let target = term.and_then(|t| model.target(&t.target));
-    target.is_some_and(|t| t.ty.ty.dtype == DType::I64) && graph.value(output.value).ty.inner().len() == 1
+    if let (true, [_, width]) = (target.is_some_and(|t| t.ty.is_boxes()), &graph.value(output.value).ty.inner()[..]) {
+        return Answer::Boxes { width: *width };
+    }
+    if target.is_none_or(|t| t.ty.classes.is_none()) {
+        return Answer::Numbers;
+    }
+    match graph.value(output.value).ty.inner()[..] {
+        [_] => Answer::Class,
+        [places, width] => Answer::Sequence { places, width },
+        _ => Answer::Numbers,
+    }
+}
+
+/// How the values of a head stand for classes.
+fn coding(model: &Model, head: &str) -> Coding {
+    let term = model.terms.iter().find(|t| t.head == head);
+    term.map_or(Coding::Scores, |t| model.coding(head, &t.target))
 }
 
 /// The names of the answers of a serving graph, side by side: a class has two, every other head one.
 pub fn columns(model: &Model, graph: &Graph) -> Vec<String> {
-    let names = |output: &Output| match (classifies(model, graph, output), &output.name) {
-        (true, head) => vec![format!("{head}.class"), format!("{head}.probability")],
-        (false, head) => vec![head.clone()],
+    let names = |output: &Output| match (answers_with(model, graph, output), &output.name) {
+        (Answer::Class, head) => vec![format!("{head}.class"), format!("{head}.probability")],
+        (_, head) => vec![head.clone()],
     };
     graph.outputs.iter().flat_map(names).collect()
-}
-
-/// The likeliest class, by name where it has one, and its softmax probability.
-fn class(logits: &[f32], names: Option<&[String]>) -> Value {
-    let best = (0..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best });
-    let sum: f32 = logits.iter().map(|x| (x - logits[best]).exp()).sum();
-    let name = names.and_then(|n| n.get(best)).map_or(json!(best), |name| json!(name));
-    json!({ "class": name, "probability": 1.0 / sum })
 }
 
 /// The boxes of an image, best first, their classes by name where they have one.

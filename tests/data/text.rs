@@ -137,3 +137,34 @@ fn another_vocabulary_is_noticed() {
     let wrong = Dataset::open_fitted(&spec, &fitted).expect_err("another vocabulary");
     assert!(wrong.0[0].message.contains("does not fit its steps"), "{wrong:?}");
 }
+
+/// A word's label stands at its first piece, on whatever tokens `wordpiece` makes of the same text.
+#[test]
+fn labels_of_words_stand_at_their_first_pieces() {
+    let pieces = ["play", "##ing", "here", "un", "##der", "!", "it"];
+    let vocabulary: IndexSet<String> = SPECIAL.into_iter().chain(pieces).map(String::from).collect();
+    let rows = [
+        json!({ "text": "It  playing here! under", "tags": "p v a n" }),
+        json!({ "text": "playing it", "tags": null }),
+    ];
+    let text: String = rows.iter().map(|row| format!("{row}\n")).collect();
+    let dir = folder(&[("a.jsonl", text.as_bytes()), ("vocab.txt", lines(&vocabulary).as_bytes())]);
+    let fields = |length: usize| {
+        format!(
+            r#"jsonl("a.jsonl", split: [1.0]) {{ in x: tokens[{length}] = column("text") -> wordpiece("vocab.txt", {length})
+               y: class["n", "v", "a", "p"][{length}] = columns(["text", "tags"]) -> word_labels("vocab.txt", {length}) }}"#
+        )
+    };
+    let whole = all(&open(dir.path(), &fields(11)), Split::Train);
+    // [CLS] it play ##ing here ! un ##der [SEP] [PAD] [PAD]
+    assert_eq!(i64s(&whole, "x")[..11], [2, 11, 5, 6, 7, 10, 8, 9, 3, 0, 0]);
+    assert_eq!(i64s(&whole, "y")[..11], [-1, 3, 1, -1, 2, -1, 0, -1, -1, -1, -1]);
+    assert_eq!(whole.present["y"], [1.0, 0.0]);
+    // What is cut off has no label.
+    assert_eq!(i64s(&all(&open(dir.path(), &fields(5)), Split::Train), "y")[..5], [-1, 3, 1, -1, -1]);
+    // As many labels as words.
+    std::fs::write(dir.path().join("a.jsonl"), "{\"text\": \"it it\", \"tags\": \"p\"}\n").expect("written");
+    let (wrong, _) = spec::spec(&fields(5), dir.path());
+    let wrong = Dataset::open(&wrong).expect_err("a label is missing");
+    assert!(wrong.0[0].message.contains("words and labels differ: 2 and 1"), "{wrong:?}");
+}

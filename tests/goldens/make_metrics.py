@@ -1,6 +1,7 @@
-"""Writes metrics.json: what scikit-learn, torchmetrics, pycocotools and plain formulas say of fixed predictions, for tests/metrics.rs.
+"""Writes metrics.json: what scikit-learn, torchmetrics, pycocotools, seqeval and plain formulas say of fixed predictions, for
+tests/metrics.rs.
 
-Run with scikit-learn 1.5 or newer, PyTorch, torchvision, torchmetrics and pycocotools: python tests/goldens/make_metrics.py
+Run with scikit-learn 1.5 and seqeval 1.2 or newer, PyTorch, torchvision, torchmetrics and pycocotools: python tests/goldens/make_metrics.py
 """
 
 import contextlib
@@ -9,6 +10,7 @@ import json
 import pathlib
 
 import numpy as np
+import seqeval.metrics
 import torch
 import torchmetrics
 import torchvision
@@ -181,6 +183,25 @@ scenes = [(found_in(a), [b for b in t.tolist() if b[0] >= 0]) for a, t in zip(an
 whole, half = coco(scenes)
 case("map", {}, answers, there, whole)
 case("map50", {}, answers, there, half)
+# Ordered classes: how far off the decision is.
+case("mae", {}, logits, classes, metrics.mean_absolute_error(classes, named))
+
+# A vector of labels is right as a whole or not at all.
+case("exact", {}, scores, truth, metrics.accuracy_score(labels, scores > 0))
+
+# Tags of sequences by seqeval, 1.2 or newer: wrong beginnings, kinds that change inside, places without a label.
+names = ["O", "B-PLACE", "I-PLACE", "B-PERSON", "I-PERSON"]
+tags = rng.choice(5, (ROWS, 9), p=[0.4, 0.15, 0.2, 0.1, 0.15])
+scores = (rng.normal(size=(ROWS, 9, 5)) + 2.5 * np.eye(5)[tags]).astype(np.float32)
+tags[:, 7:][rng.random((ROWS, 2)) < 0.5] = -1
+tags[2::3, 3] = -1
+tags[:, 0] = np.maximum(tags[:, 0], 0)
+rows = [np.flatnonzero(row >= 0) for row in tags]
+true = [[names[k] for k in row[keep]] for row, keep in zip(tags, rows)]
+said = [[names[k] for k in row[keep].argmax(-1)] for row, keep in zip(scores, rows)]
+for average in ("micro", "macro"):
+    case("entity_f1", {"average": average}, scores, tags, seqeval.metrics.f1_score(true, said, average=average))
+    cases[-1]["names"] = names
 
 path = pathlib.Path(__file__).with_name("metrics.json")
 path.write_text(json.dumps(cases, separators=(",", ":")).replace('{"name"', '\n{"name"') + "\n")

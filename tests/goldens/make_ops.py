@@ -4,6 +4,7 @@ Inputs are rounded to float32, the reference runs in float64, and its results ar
 generator seeded by its own name, so a new case leaves the others as they are. See README.md for how to run this.
 """
 
+import itertools
 import json
 import pathlib
 import zlib
@@ -434,6 +435,61 @@ for label, gamma, alpha in [("", 2.0, None), ("_alpha", 1.5, 0.25), ("_zero_gamm
 attributes, reference = focal(2.0)
 loss("focal_tokens", "focal", attributes, x(2, 3, 4), classes(4, 2, 3), [1.0, 0.0], tokens(reference))
 loss("focal_image", "focal", attributes, x(2, 3, 2, 2), classes(3, 2, 2, 2), [1.0, 1.0], reference)
+
+
+def ordinal(prediction, target):
+    """Classes along axis 1; one logit for each step from a class to the next."""
+    logits = prediction.movedim(1, -1)[target >= 0]
+    above = target[target >= 0].unsqueeze(-1) > torch.arange(logits.shape[-1])
+    return F.binary_cross_entropy_with_logits(logits, above.double())
+
+
+loss("ordinal", "ordinal", {}, x(5, 3, scale=2.0), given("data", [0, 3, 1, -1, 2]), [1.0, 1.0, 0.0, 1.0, 1.0], ordinal)
+loss("ordinal_two", "ordinal", {}, x(4, 1, scale=2.0), given("data", [0, 1, 1, 0]), [1.0] * 4, ordinal)
+loss("ordinal_large", "ordinal", {}, given("x", [[1000.0, -1000.0], [-1000.0, 1000.0]]), given("data", [1, 1]), [1.0, 1.0], ordinal)
+loss("ordinal_tokens", "ordinal", {}, x(2, 3, 4), given("data", [[0, 4, -1], [2, 1, 3]]), [1.0, 1.0], tokens(ordinal))
+loss("ordinal_image", "ordinal", {}, x(2, 3, 2, 2), classes(4, 2, 2, 2), [1.0, 1.0], ordinal)
+loss("ordinal_none_present", "ordinal", {}, x(2, 3), classes(4, 2), [0.0, 0.0], ordinal)
+
+
+def crf(prediction, target):
+    """Every path by itself; a place without a label is passed over."""
+    labels = round((prediction.shape[2] + 1) ** 0.5) - 1
+    losses = []
+    for scores, path in zip(prediction, target):
+        places = (path >= 0).nonzero().flatten().tolist()
+        if not places:
+            continue
+        scores = scores.reshape(len(path), labels + 2, labels)
+
+        def score(y):
+            total = scores[places[0], labels, y[0]] + scores[places[-1], labels + 1, y[-1]]
+            return total + sum(scores[t, a, b] for t, a, b in zip(places[1:], y, y[1:]))
+
+        every = torch.stack([score(y) for y in itertools.product(range(labels), repeat=len(places))])
+        losses.append(every.logsumexp(0) - score(path[places].tolist()))
+    return torch.stack(losses).mean() if losses else (prediction * 0).sum()
+
+
+loss("crf", "crf", {}, x(3, 4, 15), classes(3, 3, 4), [1.0, 1.0, 1.0], crf)
+loss("crf_suffix", "crf", {}, x(3, 4, 15), given("data", [[0, 2, -1, -1], [1, -1, -1, -1], [2, 2, 0, 1]]), [1.0, 1.0, 1.0], crf)
+loss("crf_gaps", "crf", {}, x(4, 5, 8), given("data", [[-1, 0, -1, 1, -1], [1, -1, -1, -1, 0], [-1] * 5, [0, 0, 1, 1, 1]]), [1.0, 1.0, 1.0, 0.0], crf)
+loss("crf_none_present", "crf", {}, x(2, 3, 8), classes(2, 2, 3), [0.0, 0.0], crf)
+loss("crf_none_labelled", "crf", {}, x(2, 3, 8), given("data", [[-1] * 3] * 2), [1.0, 1.0], crf)
+loss("crf_one_token", "crf", {}, x(2, 1, 24), classes(4, 2, 1), [1.0, 1.0], crf)
+loss("crf_one_label", "crf", {}, x(2, 3, 3), classes(1, 2, 3), [1.0, 1.0], crf)
+loss("crf_large", "crf", {}, x(2, 3, 8, scale=300.0), classes(2, 2, 3), [1.0, 1.0], crf, smooth=False)
+
+
+def potentials(v, w, start, end):
+    batch, tokens_, n = v.shape
+    steps = v.unsqueeze(2) + torch.cat([w, start.unsqueeze(0)])
+    return torch.cat([steps, end.expand(batch, tokens_, 1, n)], 2).reshape(batch, tokens_, n * (n + 2))
+
+
+for label, shape in [("", (2, 3, 4)), ("_one", (3, 1, 1)), ("_odd", (1, 7, 3))]:
+    n = shape[2]
+    case(f"potentials{label}", "potentials", {}, {"x": x(*shape), "w": p(n, n), "start": p(n), "end": p(n)}, potentials)
 
 
 def dice(smooth):

@@ -52,3 +52,14 @@ fn low_precision_costs_little() {
         }
     }
 }
+
+/// Half of the sentences are right, and one word in twenty is wrong: who always says the same has 0.5, and an F1 of 0.
+#[test]
+fn one_encoder_judges_sentences_and_tags_words() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run = train(folder.path(), &specs().join("agreement.mtl"), &[]);
+    for (name, least) in [("accuracy(grammatical)", 0.8), ("f1(culprit)", 0.75), ("entity_f1(phrases)", 0.98)] {
+        let value = metric(&run, "test", name);
+        assert!(value >= least, "{name} is {value}");
+    }
+}

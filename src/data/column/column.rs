@@ -10,7 +10,7 @@ pub static PART: ColumnKind = ColumnKind {
         summary: "one column of a table, by its name",
         params: &[Param::required("name", Kind::Text, "the name in the header, the key, or the array")],
     },
-    sources: &["csv", "jsonl", "npz"],
+    sources: &["csv", "jsonl", "npz", "agreement"],
     select: |call, selection| {
         let span = call.args.span("name").unwrap_or(call.span);
         named(call.args.text("name"), span, selection.table).map(|name| vec![name])

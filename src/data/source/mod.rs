@@ -114,4 +114,5 @@ parts! {
         folder,
         driving,
         lesions,
+        agreement,
 }

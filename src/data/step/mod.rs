@@ -123,5 +123,6 @@ parts! {
         categories,
         bytes,
         wordpiece,
+        word_labels,
         forget,
 }

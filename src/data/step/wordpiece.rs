@@ -23,23 +23,24 @@ pub static PART: StepKind = StepKind {
         name: "wordpiece",
         kind: PartKind::Step,
         summary: "text as word pieces, as BERT and its kin read it: `[CLS]`, the pieces, `[SEP]`, then padding",
-        params: &[
-            Param::required(
-                "vocabulary",
-                Kind::Text,
-                "a `vocab.txt` or `tokenizer.json`; a relative path starts at the folder of the spec",
-            ),
-            Param::required("length", Kind::Count, "tokens per example; longer texts are cut"),
-            Param::with(
-                "lowercase",
-                Kind::Flag,
-                "true",
-                "whether a `vocab.txt` is of lower-case pieces without accents; a `tokenizer.json` says it itself",
-            ),
-        ],
+        params: &[VOCABULARY, LENGTH, LOWERCASE],
     },
     make,
 };
+
+/// The parameters of whatever cuts text into word pieces.
+pub const VOCABULARY: Param = Param::required(
+    "vocabulary",
+    Kind::Text,
+    "a `vocab.txt` or `tokenizer.json`; a relative path starts at the folder of the spec",
+);
+pub const LENGTH: Param = Param::required("length", Kind::Count, "tokens per example; longer texts are cut");
+pub const LOWERCASE: Param = Param::with(
+    "lowercase",
+    Kind::Flag,
+    "true",
+    "whether a `vocab.txt` is of lower-case pieces without accents; a `tokenizer.json` says it itself",
+);
 
 /// What a vocabulary must hold.
 const SPECIAL: [&str; 4] = [PAD, UNKNOWN, FIRST, SEPARATOR];
@@ -60,6 +61,12 @@ fn make(args: &Args, form: &Form, field: &Field) -> Result<Made, Fault> {
         return Err(Fault::new(format!("`wordpiece` takes one cell of text, and got {form}")));
     }
     let length = args.size("length");
+    let (tokenizer, hash) = open(args, field, length)?;
+    Ok((Box::new(Wordpiece { tokenizer, length, hash }), Form::new(FormKind::Tokens, &[length])))
+}
+
+/// The tokenizer that the arguments name, which cuts and fills up to the length, and the SHA-256 of its file in hex.
+pub fn open(args: &Args, field: &Field, length: usize) -> Result<(Tokenizer, String), Fault> {
     if length < 3 {
         return Err(Fault::new("a text of word pieces has at least 3 tokens: `[CLS]`, one piece, `[SEP]`"));
     }
@@ -89,7 +96,7 @@ fn make(args: &Args, form: &Form, field: &Field) -> Result<Made, Fault> {
         ..Default::default()
     }));
     let hash = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok((Box::new(Wordpiece { tokenizer, length, hash }), Form::new(FormKind::Tokens, &[length])))
+    Ok((tokenizer, hash))
 }
 
 /// The tokenizer of a vocabulary's file, whichever of the two it is.

@@ -4,6 +4,7 @@ mod boxes;
 mod classes;
 mod errors;
 mod pairs;
+mod steps;
 
 use super::{Backward, Gradient, Input, Kernel, Shapes};
 use crate::ops::balance::Balance;

@@ -9,6 +9,7 @@ mod add;
 pub mod arena;
 mod attention;
 mod bank;
+mod chain;
 mod channels;
 mod conv;
 pub mod depthwise;
@@ -235,11 +236,14 @@ kernels! {
     MaskedMean,
     NormalizeL2,
     Present,
+    Potentials,
     Softmax,
     WeightedSum,
     Balance,
     CrossEntropy,
     Focal,
+    Ordinal,
+    Crf,
     Dice,
     BceWithLogits,
     Mse,

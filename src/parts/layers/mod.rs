@@ -11,6 +11,7 @@ mod class_token;
 mod concat;
 mod conv;
 mod conv_transpose;
+mod crf;
 mod detect;
 mod dropout;
 mod embedding;
@@ -32,6 +33,7 @@ mod segment;
 mod slice;
 mod spatial;
 mod stitch;
+mod transpose;
 mod unit_length;
 mod upsample;
 
@@ -81,10 +83,12 @@ pub static LAYERS: &[&dyn Layer] = &[
     &encoder::Encoder,
     &mean_tokens::MeanTokens,
     &class_token::FirstToken,
+    &crf::Crf,
     &unit_length::UnitLength,
     &flatten::Flatten,
     &flatten::Tokens,
     &reshape::Reshape,
+    &transpose::Transpose,
     &slice::Slice,
     &upsample::Upsample,
     &detect::Detect,

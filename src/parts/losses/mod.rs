@@ -5,10 +5,12 @@
 
 use crate::base::signature::{Args, Kind, Param, Signature};
 use crate::ops::Op;
+use crate::parts::coding::Coding;
 
 mod bce;
 mod berhu;
 mod cosine;
+mod crf;
 mod cross_entropy;
 mod detection;
 mod dice;
@@ -16,6 +18,7 @@ mod focal;
 mod huber;
 mod l1;
 mod mse;
+mod ordinal;
 mod silog;
 mod smooth_l1;
 
@@ -24,11 +27,20 @@ mod smooth_l1;
 pub enum Takes {
     /// Class numbers; the head gives one value for each class.
     Classes,
+    /// Class numbers; the head says otherwise which one.
+    Coded(Coding),
     /// Numbers of the same shape as the head's.
     Numbers,
     Either,
     /// Boxes around objects; the head gives the cells of `detect`.
     Boxes,
+}
+
+impl Takes {
+    /// How the values of the head stand for classes, where they do.
+    pub fn coding(self) -> Coding {
+        if let Takes::Coded(coding) = self { coding } else { Coding::Scores }
+    }
 }
 
 pub struct Loss {
@@ -44,6 +56,8 @@ pub struct Loss {
 pub static LOSSES: &[&Loss] = &[
     &cross_entropy::CROSS_ENTROPY,
     &focal::FOCAL,
+    &ordinal::ORDINAL,
+    &crf::CRF,
     &bce::BCE,
     &mse::MSE,
     &l1::L1,

@@ -11,6 +11,8 @@ pub mod accuracy;
 pub mod angle;
 pub mod auroc;
 pub mod elements;
+pub mod entity_f1;
+pub mod exact;
 pub mod f1;
 pub mod mae;
 pub mod map;
@@ -24,6 +26,7 @@ use crate::base::signature::{Args, Call, Kind, Param, Signature};
 use crate::base::{DType, Type};
 use crate::ops::Mismatch;
 use crate::ops::detect::BEHIND;
+use crate::parts::coding::Coding;
 
 /// Logits or numbers of one batch.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +46,9 @@ pub enum Truth<'a> {
 }
 
 pub trait Metric: Send {
+    /// Tells the names of the classes, before any batch, where the spec has them.
+    fn names(&mut self, _names: &[String]) {}
+
     /// Adds a batch whose types [`accepts`] has checked. `present` has one entry per row, 0 where its label is missing.
     fn update(&mut self, prediction: Prediction, truth: Truth, present: &[f32]);
 
@@ -87,29 +93,37 @@ enum Compares {
     Vectors,
     /// The cells of `detect` with boxes.
     Boxes,
+    /// Numbers with numbers, or ordered classes by their numbers.
+    Distances,
+    /// The tags of sequences, which are classes with names.
+    Tags,
 }
 
 struct Entry {
     signature: &'static Signature,
     compares: Compares,
+    /// Whether it asks more of scores than which class comes first.
+    ranks: bool,
     build: fn(&Args) -> Box<dyn Metric>,
 }
 
 /// Every metric.
 static LIST: &[Entry] = &[
-    Entry { signature: &accuracy::SIGNATURE, compares: Compares::Labels, build: accuracy::build },
-    Entry { signature: &top_k::SIGNATURE, compares: Compares::Classes, build: top_k::build },
-    Entry { signature: &f1::SIGNATURE, compares: Compares::Labels, build: f1::build },
-    Entry { signature: &auroc::SIGNATURE, compares: Compares::Labels, build: auroc::build },
-    Entry { signature: &miou::SIGNATURE, compares: Compares::Labels, build: miou::build },
-    Entry { signature: &map::MAP, compares: Compares::Boxes, build: map::build_map },
-    Entry { signature: &map::MAP50, compares: Compares::Boxes, build: map::build_map50 },
-    Entry { signature: &rmse::SIGNATURE, compares: Compares::Numbers, build: rmse::build },
-    Entry { signature: &mae::SIGNATURE, compares: Compares::Numbers, build: mae::build },
-    Entry { signature: &rel_err::SIGNATURE, compares: Compares::Numbers, build: rel_err::build },
-    Entry { signature: &r2::SIGNATURE, compares: Compares::Numbers, build: r2::build },
-    Entry { signature: &angle::ANGLE, compares: Compares::Vectors, build: angle::build_angle },
-    Entry { signature: &angle::WITHIN, compares: Compares::Vectors, build: angle::build_within },
+    Entry { signature: &accuracy::SIGNATURE, compares: Compares::Labels, ranks: false, build: accuracy::build },
+    Entry { signature: &exact::SIGNATURE, compares: Compares::Labels, ranks: false, build: exact::build },
+    Entry { signature: &top_k::SIGNATURE, compares: Compares::Classes, ranks: true, build: top_k::build },
+    Entry { signature: &f1::SIGNATURE, compares: Compares::Labels, ranks: false, build: f1::build },
+    Entry { signature: &entity_f1::SIGNATURE, compares: Compares::Tags, ranks: false, build: entity_f1::build },
+    Entry { signature: &auroc::SIGNATURE, compares: Compares::Labels, ranks: true, build: auroc::build },
+    Entry { signature: &miou::SIGNATURE, compares: Compares::Labels, ranks: false, build: miou::build },
+    Entry { signature: &map::MAP, compares: Compares::Boxes, ranks: false, build: map::build_map },
+    Entry { signature: &map::MAP50, compares: Compares::Boxes, ranks: false, build: map::build_map50 },
+    Entry { signature: &rmse::SIGNATURE, compares: Compares::Numbers, ranks: false, build: rmse::build },
+    Entry { signature: &mae::SIGNATURE, compares: Compares::Distances, ranks: false, build: mae::build },
+    Entry { signature: &rel_err::SIGNATURE, compares: Compares::Numbers, ranks: false, build: rel_err::build },
+    Entry { signature: &r2::SIGNATURE, compares: Compares::Numbers, ranks: false, build: r2::build },
+    Entry { signature: &angle::ANGLE, compares: Compares::Vectors, ranks: false, build: angle::build_angle },
+    Entry { signature: &angle::WITHIN, compares: Compares::Vectors, ranks: false, build: angle::build_within },
 ];
 
 fn entry(name: &str) -> &'static Entry {
@@ -131,9 +145,9 @@ pub fn takes_boxes(name: &str) -> bool {
     entry(name).compares == Compares::Boxes
 }
 
-/// Whether a metric can compare a prediction of one type with a target of another.
-pub fn accepts(name: &str, prediction: &Type, target: &Type) -> Result<(), Mismatch> {
-    let compares = entry(name).compares;
+/// Whether a metric can compare a prediction of one type, decoded from what the head gives, with a target of another.
+pub fn accepts(name: &str, coding: Coding, prediction: &Type, target: &Type) -> Result<(), Mismatch> {
+    let (compares, ranks) = (entry(name).compares, entry(name).ranks);
     if prediction.dtype != DType::F32 {
         return Err(Mismatch::new(format!("`{name}` takes a prediction of numbers, and got {}", prediction.example()))
             .help("measure a head, not an input of classes or tokens"));
@@ -150,7 +164,7 @@ pub fn accepts(name: &str, prediction: &Type, target: &Type) -> Result<(), Misma
         };
     }
     if target.dtype == DType::F32 {
-        if compares == Compares::Classes {
+        if matches!(compares, Compares::Classes | Compares::Tags) {
             return Err(Mismatch::new(format!(
                 "`{name}` compares with classes, and the target is {}",
                 target.example()
@@ -172,9 +186,14 @@ pub fn accepts(name: &str, prediction: &Type, target: &Type) -> Result<(), Misma
         }
         return Ok(());
     }
-    if matches!(compares, Compares::Numbers | Compares::Vectors) {
+    let distances = compares == Compares::Distances && coding != Coding::Steps;
+    if distances || matches!(compares, Compares::Numbers | Compares::Vectors) {
         return Err(Mismatch::new(format!("`{name}` compares numbers, and the target is of classes"))
             .help("use `accuracy`, `f1` or `auroc` for classes"));
+    }
+    if ranks && coding != Coding::Scores {
+        return Err(Mismatch::new(format!("`{name}` compares scores of classes, and this head only names them"))
+            .help("use `accuracy` or `f1`"));
     }
     let shape = prediction.example();
     let Some(axis) = elements::channel_axis(dims.len() + 1) else {
