@@ -65,7 +65,17 @@ fn every_spec_means_the_same_when_it_is_cut() {
     }
     assert_eq!(
         met,
-        ["adapters", "both", "digits_transfer", "fashion_transfer", "genre", "genre_lora", "gradual", "library"]
+        [
+            "adapters",
+            "both",
+            "digits_transfer",
+            "fashion_transfer",
+            "genre",
+            "genre_lora",
+            "gradual",
+            "language",
+            "library"
+        ]
     );
 }
 

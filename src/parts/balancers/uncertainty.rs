@@ -14,7 +14,7 @@ static SIGNATURE: Signature = Signature {
     name: "uncertainty",
     kind: PartKind::Balancer,
     summary: "each task's weight is learned with the model, as the inverse of its noise",
-    params: &[Param::with("lr", Kind::Positive, "0.01", "the rate of the balancer's own Adam")],
+    params: &[Param::with("lr", Kind::Positive, "1e-3", "the rate of the balancer's own Adam")],
 };
 
 impl Balancer for Uncertainty {
