@@ -188,6 +188,20 @@ fn the_reference_names_every_example() {
     }
 }
 
+/// The specs that `mtlc compare` holds against each other lower, and are laid out.
+#[test]
+fn the_specs_of_the_quiz_are_right() {
+    let specs = specs_in("specs/quiz");
+    assert!(specs.len() >= 7, "{specs:?}");
+    for path in specs {
+        let spec = Spec::read(&path, &[]);
+        let spec = spec.unwrap_or_else(|e| panic!("{}", e.diagnostics.render(e.source.as_ref(), false)));
+        let shown = |wrong: mtlc::base::Diagnostics| wrong.render(Some(&spec.source), false);
+        Graphs::of(&spec.model).unwrap_or_else(|wrong| panic!("{}", shown(wrong)));
+        assert_eq!(format(&spec.source, &spec.file), spec.source.text, "{} is not laid out", path.display());
+    }
+}
+
 /// What the reference and the tutorials show as a spec is one, as far as it goes; what starts with `model` also lowers.
 #[test]
 fn examples_in_the_documents_are_right() {

@@ -19,7 +19,7 @@ head label(trunk)  = linear(3)
 head amount(trunk) = linear(1)
 tune trunk (lr: 0.4x)
 minimize 1.0 * cross_entropy(label, kind, smoothing: 0.1) + 0.5 * huber(amount, size)
-balance uncertainty
+balance uncertainty(lr: 0.01)
 data rows = npz("training.npz", split: [1.0]) { image = array("image")  kind = array("kind")  size = array("size") }
 train { epochs: 5, batch: 24, optimizer: adamw(lr: 0.05, weight_decay: 0.1), clip: 0.5 }
 "#;

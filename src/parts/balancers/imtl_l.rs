@@ -15,7 +15,7 @@ static SIGNATURE: Signature = Signature {
     name: "imtl_l",
     kind: PartKind::Balancer,
     summary: "a scale of each loss is learned that brings it to 1",
-    params: &[Param::with("lr", Kind::Positive, "0.01", "the rate of the balancer's own Adam")],
+    params: &[Param::with("lr", Kind::Positive, "1e-3", "the rate of the balancer's own Adam")],
 };
 
 impl Balancer for ImtlL {
